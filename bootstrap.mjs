@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+/**
+ * Runs a command of this checkout with everything it needs: `node bootstrap.mjs COMMAND [ARGS]`, or `npm run COMMAND`.
+ * Plain JavaScript for Node 18 and newer that needs nothing installed: it installs the locked dependencies when they are missing
+ * or outdated, then hands over to Node 24, which is one of them and runs the TypeScript sources as they are.
+ */
+import { ensureDependencies } from './local-cluster/setup/dependencies.mjs'
+import { runWithPinnedNode } from './local-cluster/setup/pinned-node.mjs'
+
+/** @type {Record<string, { script: string, about: string }>} */
+const COMMANDS = {
+  demo: { script: 'local-cluster/demo.ts', about: 'shows the operator at work on a local cluster (--once: end when it is ready)' },
+  cluster: { script: 'local-cluster/keep.ts', about: 'keeps a local cluster up until Ctrl-C' },
+  test: { script: 'tools/test.ts', about: 'runs all tests, or the files that are named' },
+  slimeboot: { script: 'operator/cli/main.ts', about: 'the command line, from the sources' },
+  build: { script: 'tools/build.ts', about: 'makes dist/slimeboot.mjs, the one file that ships' },
+  check: { script: 'tools/check.ts', about: 'format, lint, types, unused code' },
+}
+
+const [name = '', ...args] = process.argv.slice(2)
+const command = COMMANDS[name]
+if (command === undefined) {
+  const lines = Object.entries(COMMANDS).map(([key, { about }]) => `  ${key.padEnd(10)} ${about}`)
+  console.error(`Usage: node bootstrap.mjs COMMAND [ARGS]\n\n${lines.join('\n')}`)
+  process.exit(2)
+}
+try {
+  await ensureDependencies()
+  process.exitCode = await runWithPinnedNode(command.script, args)
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}

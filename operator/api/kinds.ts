@@ -1,0 +1,36 @@
+/** Kinds that the templates render, in the order in which they are deleted last to first; the operator watches and may write just these. */
+import type { KubeObject } from '../../runtime/object.ts'
+import { type ResourceType, typeKey } from '../../runtime/resource.ts'
+import { API_VERSION, KIND } from './slimeboot.ts'
+
+const namespaced = (apiVersion: string, kind: string, plural: string): ResourceType => ({ apiVersion, kind, plural, namespaced: true })
+
+export const SLIMEBOOT: ResourceType = namespaced(API_VERSION, KIND, 'slimeboots')
+export const NAMESPACE: ResourceType = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }
+export const POD: ResourceType = namespaced('v1', 'Pod', 'pods')
+export const EVENT: ResourceType = namespaced('v1', 'Event', 'events')
+export const CONFIG_MAP: ResourceType = namespaced('v1', 'ConfigMap', 'configmaps')
+export const DEPLOYMENT: ResourceType = namespaced('apps/v1', 'Deployment', 'deployments')
+export const HORIZONTAL_POD_AUTOSCALER: ResourceType = namespaced('autoscaling/v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers')
+
+export const MANAGED_TYPES: readonly ResourceType[] = [
+  namespaced('v1', 'ServiceAccount', 'serviceaccounts'),
+  { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRoleBinding', plural: 'clusterrolebindings', namespaced: false },
+  CONFIG_MAP,
+  namespaced('v1', 'Service', 'services'),
+  namespaced('networking.istio.io/v1beta1', 'Sidecar', 'sidecars'),
+  namespaced('networking.istio.io/v1beta1', 'DestinationRule', 'destinationrules'),
+  namespaced('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),
+  namespaced('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
+  namespaced('networking.istio.io/v1alpha3', 'EnvoyFilter', 'envoyfilters'),
+  DEPLOYMENT,
+]
+
+const byKey = new Map([...MANAGED_TYPES, SLIMEBOOT, NAMESPACE].map((type) => [typeKey(type), type]))
+
+/** The resource type of an object of one of our kinds. Throws for any other: templates and this table must agree. */
+export function typeOf(object: Pick<KubeObject, 'apiVersion' | 'kind'>): ResourceType {
+  const type = byKey.get(typeKey(object))
+  if (type === undefined) throw new Error(`${object.apiVersion} ${object.kind} is not in operator/api/kinds.ts`)
+  return type
+}

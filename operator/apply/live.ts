@@ -1,0 +1,64 @@
+/** Live objects of ours: one label-selected informer per kind behind one lookup by identity and by owner. */
+import type { Client } from '../../runtime/client.ts'
+import { type ChangeSource, createInformer, type Informer, type InformerOptions } from '../../runtime/informer.ts'
+import { identityOf, type KubeObject, keyOf } from '../../runtime/object.ts'
+import { typeKey } from '../../runtime/resource.ts'
+import { MANAGED_TYPES } from '../api/kinds.ts'
+import { FIELD_MANAGER, OWNER_LABEL } from '../api/slimeboot.ts'
+import { isStranger } from './strangers.ts'
+
+export interface LiveOptions {
+  readonly client: Client
+  /** An object of ours changed otherwise than by our own write. */
+  readonly onChange: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
+  readonly onProblem?: InformerOptions['onProblem']
+}
+
+export type Live = ReturnType<typeof createLive>
+
+export function createLive({ client, onChange, onProblem }: LiveOptions) {
+  const byOwner = new Map<string, Map<string, KubeObject>>()
+
+  function index(previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource): void {
+    const label = previous?.metadata.labels?.[OWNER_LABEL]
+    if (previous !== undefined && label !== undefined) {
+      const owned = byOwner.get(label)
+      owned?.delete(identityOf(previous))
+      if (owned?.size === 0) byOwner.delete(label)
+    }
+    const now = current?.metadata.labels?.[OWNER_LABEL]
+    if (current !== undefined && now !== undefined) {
+      const owned = byOwner.get(now) ?? new Map<string, KubeObject>()
+      byOwner.set(now, owned.set(identityOf(current), current))
+    }
+    if (source === 'watch') onChange(previous, current)
+  }
+
+  const informers = new Map<string, Informer>(
+    MANAGED_TYPES.map((type) => [typeKey(type), createInformer({ client, type, labelSelector: OWNER_LABEL, transform: slim, onChange: index, ...(onProblem === undefined ? {} : { onProblem }) })]),
+  )
+  const informerOf = (object: Pick<KubeObject, 'apiVersion' | 'kind'>): Informer | undefined => informers.get(typeKey(object))
+
+  return {
+    informers: [...informers.values()],
+    /** The live object of this identity, if its label is ours. */
+    get: (object: KubeObject): KubeObject | undefined => informerOf(object)?.get(keyOf(object)),
+    /** Objects with the owner's label. Judge each by `ownershipOf` before anything is done to it. */
+    labelled: (label: string): readonly KubeObject[] => [...(byOwner.get(label)?.values() ?? [])],
+    all: (): readonly KubeObject[] => [...byOwner.values()].flatMap((owned) => [...owned.values()]),
+    record: (object: KubeObject) => informerOf(object)?.record(object),
+    forget: (object: KubeObject) => informerOf(object)?.forget(object),
+    /** The API server does not know this kind. */
+    kindMissing: (object: Pick<KubeObject, 'apiVersion' | 'kind'>): boolean => informerOf(object)?.kindMissing() ?? false,
+  }
+}
+
+/** Drops what no decision needs: our own and the status' managed fields are most of an object's size. */
+export function slim(object: KubeObject): KubeObject {
+  const { managedFields, ...metadata } = object.metadata
+  const entries = (managedFields ?? []).flatMap((entry) => {
+    if (entry.manager === FIELD_MANAGER && entry.operation === 'Apply') return [{ manager: FIELD_MANAGER, operation: 'Apply' as const }]
+    return isStranger(entry) ? [entry] : []
+  })
+  return { ...object, metadata: { ...metadata, managedFields: entries } }
+}

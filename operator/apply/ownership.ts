@@ -1,0 +1,78 @@
+/** Ownership: which live objects belong to a SlimeBoot, so that what leaves the render can be pruned and nothing else is. */
+import { createHash } from 'node:crypto'
+import { identityOf, type KubeObject, keyOf } from '../../runtime/object.ts'
+import { APPLIED_ANNOTATION, FIELD_MANAGER, OWNED_ANNOTATION, OWNER_LABEL } from '../api/slimeboot.ts'
+
+export type Ownership = 'ours' | 'another-slimeboot' | 'copy' | 'foreign'
+
+/** A SlimeBoot as owner: its key `namespace/name` and the value of the label on its objects. */
+export interface Owner {
+  readonly key: string
+  readonly label: string
+}
+
+const LABEL_LIMIT = 63
+
+export function ownerOf(boot: Pick<KubeObject, 'metadata'>): Owner {
+  return ownerOfKey(keyOf(boot))
+}
+
+export function ownerOfKey(key: string): Owner {
+  const text = key.replace('/', '.')
+  if (text.length <= LABEL_LIMIT) return { key, label: text }
+  const hash = createHash('sha256').update(key).digest('hex').slice(0, 10)
+  return { key, label: `${text.slice(0, LABEL_LIMIT - 11)}-${hash}` }
+}
+
+/** `object` marked as owned: label for selecting, annotation that names the owner and the object itself, hash of its content. */
+export function markOwned(object: KubeObject, owner: Owner): KubeObject {
+  const { labels, annotations, ...metadata } = object.metadata
+  const applied = createHash('sha256').update(JSON.stringify(object)).digest('hex').slice(0, 16)
+  return {
+    ...object,
+    metadata: {
+      ...metadata,
+      labels: { ...labels, [OWNER_LABEL]: owner.label },
+      annotations: { ...annotations, [OWNED_ANNOTATION]: `${owner.key}=${identityOf(object)}`, [APPLIED_ANNOTATION]: applied },
+    },
+  }
+}
+
+/** Hash of the content that an object was applied with: equal for equal renders. */
+export function appliedHash(object: KubeObject): string {
+  return object.metadata.annotations?.[APPLIED_ANNOTATION] ?? ''
+}
+
+/** Key of the SlimeBoot that the annotation names, if it names this very object. */
+export function claimedOwner(object: KubeObject): string | undefined {
+  const claim = parseClaim(object)
+  return claim?.object === identityOf(object) ? claim.owner : undefined
+}
+
+/**
+ * Judges `object` for `owner`. The annotation of another object makes a copy. Where only the annotation was
+ * removed by hand, our managedFields entry and the label still tell.
+ */
+export function ownershipOf(object: KubeObject, owner: Owner): Ownership {
+  const claim = parseClaim(object)
+  if (claim === undefined) return appliedByUs(object) && object.metadata.labels?.[OWNER_LABEL] === owner.label ? 'ours' : 'foreign'
+  if (claim.object !== identityOf(object)) return 'copy'
+  return claim.owner === owner.key ? 'ours' : 'another-slimeboot'
+}
+
+/** The managers that wrote more than status, for messages: `helm, kubectl-edit`. */
+export function managersOf(object: KubeObject): string {
+  const names = (object.metadata.managedFields ?? []).filter((entry) => entry.subresource === undefined || entry.subresource === '').map((entry) => entry.manager ?? 'unknown')
+  return [...new Set(names)].sort().join(', ') || 'an unknown manager'
+}
+
+function appliedByUs(object: KubeObject): boolean {
+  return (object.metadata.managedFields ?? []).some((entry) => entry.manager === FIELD_MANAGER && entry.operation === 'Apply')
+}
+
+function parseClaim(object: KubeObject): { owner: string; object: string } | undefined {
+  const text = object.metadata.annotations?.[OWNED_ANNOTATION]
+  const split = text?.indexOf('=') ?? -1
+  if (text === undefined || split < 0) return undefined
+  return { owner: text.slice(0, split), object: text.slice(split + 1) }
+}

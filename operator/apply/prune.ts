@@ -1,0 +1,165 @@
+/**
+ * Prune: deletes what is stale in an order that never leaves traffic without a way: first the catch-all, then (after the
+ * proxies had time to learn it) the global-sidecar behind it, the rest backwards, its guard when its pods are gone.
+ */
+import type { Client } from '../../runtime/client.ts'
+import { objectId, type KubeObject } from '../../runtime/object.ts'
+import { refOf } from '../../runtime/resource.ts'
+import { POD, typeOf } from '../api/kinds.ts'
+import { CATCH_ALL_ANNOTATION } from '../api/slimeboot.ts'
+import { failureOf, ReconcileError } from './failure.ts'
+import type { Live } from './live.ts'
+
+export interface PruneDependencies {
+  readonly client: Client
+  readonly live: Pick<Live, 'forget'>
+  /** Time that the mesh needs to learn that a catch-all is gone, milliseconds. */
+  readonly settleMs: number
+  readonly now?: () => number
+}
+
+export interface PruneResult {
+  readonly deleted: readonly string[]
+  /** What could not be deleted, and why. */
+  readonly blocked: readonly ReconcileError[]
+  /** More is to be deleted after this time. */
+  readonly waitMs?: number
+  /** What is waited for, for the status. */
+  readonly waitingFor?: string
+}
+
+/** Label of every global-sidecar pod (spec/behaviour.md 7.1). */
+const GLOBAL_SIDECAR_PODS = 'app=qz-ingress'
+const POD_POLL_MS = 2000
+/** Pods that do not end in this time do not hold up the rest for ever. */
+const POD_PATIENCE_MS = 120_000
+
+export type Pruner = ReturnType<typeof createPruner>
+
+export function createPruner({ client, live, settleMs, now = () => performance.now() }: PruneDependencies) {
+  /** Per SlimeBoot: when what stands behind its removed catch-alls may go. */
+  const settled = new Map<string, number>()
+  const patience = new Map<string, number>()
+
+  async function removeAll(objects: readonly KubeObject[], deleted: string[], blocked: ReconcileError[]): Promise<void> {
+    await Promise.all(
+      objects.map(async (object) => {
+        if (object.metadata.deletionTimestamp !== undefined) {
+          blocked.push(survivor(object))
+          return
+        }
+        try {
+          const gone = await remove(object)
+          if (gone) deleted.push(objectId(object))
+          else blocked.push(survivor(object))
+        } catch (error) {
+          const failure = failureOf(error, 'delete', object)
+          if (failure.reason === 'KindMissing') live.forget(object)
+          else blocked.push(failure)
+        }
+      }),
+    )
+  }
+
+  /** False when the object stays for a finalizer of somebody else. */
+  async function remove(object: KubeObject): Promise<boolean> {
+    const ref = refOf(typeOf(object), object)
+    await client.remove(ref, { uid: object.metadata.uid, resourceVersion: object.metadata.resourceVersion })
+    if ((object.metadata.finalizers ?? []).length > 0 && (await client.get(ref))?.metadata.uid === object.metadata.uid) return false
+    live.forget(object)
+    return true
+  }
+
+  return {
+    /** Deletes catch-alls and sees them gone; what stands behind them waits from now on. */
+    async removeCatchAlls(owner: string, catchAlls: readonly KubeObject[]): Promise<PruneResult> {
+      const deleted: string[] = []
+      const blocked: ReconcileError[] = []
+      if (catchAlls.length > 0) settled.set(owner, now() + settleMs)
+      await removeAll(catchAlls, deleted, blocked)
+      return { deleted, blocked }
+    },
+
+    /** One step of removing `stale`, all of `owner`'s. Called again while `waitMs` is set. */
+    async prune(owner: string, stale: readonly KubeObject[]): Promise<PruneResult> {
+      const deleted: string[] = []
+      const blocked: ReconcileError[] = []
+      const first = await this.removeCatchAlls(owner, stale.filter(isCatchAll))
+      deleted.push(...first.deleted)
+      blocked.push(...first.blocked)
+      if (blocked.length > 0) return { deleted, blocked }
+
+      const behind = stale.filter((object) => !isCatchAll(object))
+      if (behind.some(isGlobalSidecar)) {
+        // after a restart nobody knows when the catch-all went: the whole time is waited again
+        if (!settled.has(owner)) settled.set(owner, now() + settleMs)
+        const waitMs = (settled.get(owner) ?? 0) - now()
+        if (waitMs > 0) return { deleted: deleted.sort(), blocked, waitMs, waitingFor: 'the proxies to learn that the catch-all is gone' }
+      }
+      settled.delete(owner)
+
+      const last = behind.filter(isAfterPods)
+      for (const group of inRemovalOrder(behind.filter((object) => !isAfterPods(object)))) await removeAll(group, deleted, blocked)
+      const waiting = await podsLeft(owner, [...new Set(last.map((object) => object.metadata.namespace ?? ''))].sort())
+      if (waiting !== undefined) return { deleted: deleted.sort(), blocked, waitMs: POD_POLL_MS, waitingFor: waiting }
+      await removeAll(last, deleted, blocked)
+      patience.delete(owner)
+      return { deleted: deleted.sort(), blocked }
+    },
+
+    forget(owner: string): void {
+      settled.delete(owner)
+      patience.delete(owner)
+    },
+  }
+
+  async function podsLeft(owner: string, namespaces: readonly string[]): Promise<string | undefined> {
+    const until = patience.get(owner) ?? now() + POD_PATIENCE_MS
+    patience.set(owner, until)
+    if (now() > until) return undefined
+    for (const namespace of namespaces) {
+      const { items } = await client.list(POD, { namespace, labelSelector: GLOBAL_SIDECAR_PODS, metadataOnly: true, limit: 1 })
+      if (items[0] !== undefined) return `${objectId(items[0])} to end`
+    }
+    return undefined
+  }
+}
+
+export function isCatchAll(object: KubeObject): boolean {
+  return object.metadata.annotations?.[CATCH_ALL_ANNOTATION] !== undefined
+}
+
+/** `<scope>=<namespace of the global-sidecar>` of a live catch-all. */
+export function catchAllScope(object: KubeObject): string {
+  return (object.metadata.annotations?.[CATCH_ALL_ANNOTATION] ?? '').split('=')[0] ?? ''
+}
+
+/** Namespace of the global-sidecar that a live catch-all sends to. */
+export function globalSidecarNamespaceOf(object: KubeObject): string {
+  return (object.metadata.annotations?.[CATCH_ALL_ANNOTATION] ?? '').split('=')[1] ?? ''
+}
+
+/** Traffic may still come to it. */
+function isGlobalSidecar(object: KubeObject): boolean {
+  return object.kind === 'Deployment' && object.metadata.name === 'global-sidecar'
+}
+
+/** What the pods need while they end: the guard against loops, and the Sidecar that holds their listeners. */
+function isAfterPods(object: KubeObject): boolean {
+  return object.metadata.name === 'global-sidecar-guard' || object.kind === 'Sidecar'
+}
+
+/** Groups, each deleted at once, one after the other: Deployments, what serves them, configuration, rights. */
+function inRemovalOrder(objects: readonly KubeObject[]): readonly (readonly KubeObject[])[] {
+  const rank = (object: KubeObject): number => {
+    if (object.kind === 'Deployment') return 0
+    if (object.kind === 'ServiceAccount' || object.kind === 'ClusterRoleBinding') return 2
+    return 1
+  }
+  return [0, 1, 2].map((level) => objects.filter((object) => rank(object) === level)).filter((group) => group.length > 0)
+}
+
+function survivor(object: KubeObject): ReconcileError {
+  const finalizers = (object.metadata.finalizers ?? []).join(', ')
+  return new ReconcileError('DeleteBlocked', `${objectId(object)}: deleted, but it stays for finalizer ${finalizers || 'of its namespace or dependents'}. Whoever set it must let go.`, 'heals', { objects: [objectId(object)] })
+}

@@ -1,0 +1,41 @@
+/** Outcome to Events and log lines: what has changed, said once. */
+import type { Logger } from 'winston'
+import type { EventRecorder } from '../../runtime/events.ts'
+import { keyOf, type KubeObject } from '../../runtime/object.ts'
+import type { Change } from '../apply/apply.ts'
+import type { Condition } from '../api/conditions.ts'
+import type { Outcome } from './outcome.ts'
+import { readyOf } from './status.ts'
+
+const LISTED = 10
+
+export function announce(log: Logger, events: EventRecorder, boot: KubeObject, outcome: Outcome, elapsedMs: number): void {
+  const of = (action: Change['action']): readonly Change[] => outcome.changes.filter((change) => change.action === action)
+  const slimeboot = keyOf(boot)
+  const ms = Math.round(elapsedMs)
+  for (const change of outcome.changes) if (change.action !== 'unchanged') log.info(change.action, { slimeboot, object: change.object, ...(change.fields.length === 0 ? {} : { fields: change.fields }) })
+  for (const object of outcome.deleted) log.info('deleted', { slimeboot, object })
+
+  const applied = [...of('created'), ...of('configured')]
+  if (applied.length > 0) events.record(boot, 'Normal', 'Applied', `${of('created').length} created, ${of('configured').length} configured in ${ms} ms: ${listed(applied.map((change) => change.object))}`)
+  for (const change of of('repaired')) events.record(boot, 'Normal', 'DriftRepaired', `${change.object}: ${listed(change.fields)}`)
+  if (outcome.deleted.length > 0) events.record(boot, 'Normal', 'Pruned', listed(outcome.deleted))
+  for (const warning of outcome.warnings) events.record(boot, 'Warning', warning.reason, warning.message)
+
+  if (outcome.phase === 'delete' && outcome.problems.length === 0 && outcome.waiting.length === 0) {
+    log.info('gone', { slimeboot, ms })
+    return
+  }
+  const ready = readyOf(outcome)
+  const previous = ((boot['status'] as { conditions?: readonly Condition[] } | undefined)?.conditions ?? []).find((condition) => condition.type === 'Ready')
+  if (previous?.status === ready.status && previous.reason === ready.reason && previous.message === ready.message) return
+  const isProblem = outcome.problems.some((problem) => problem.retry !== 'conflict')
+  if (isProblem || ready.reason === 'Contested' || ready.reason === 'WorkloadNotReady') events.record(boot, 'Warning', ready.reason, ready.message)
+  else if (ready.status === 'True' && previous?.status !== 'True') events.record(boot, 'Normal', 'Ready', ready.message)
+  const level = isProblem ? 'error' : 'info'
+  if (outcome.problems.every((problem) => problem.retry !== 'conflict')) log.log(level, ready.status === 'True' ? 'ready' : 'not ready', { slimeboot, reason: ready.reason, message_: ready.message, ms })
+}
+
+function listed(items: readonly string[]): string {
+  return items.length <= LISTED ? items.join(', ') : `${items.slice(0, LISTED).join(', ')} and ${items.length - LISTED} more`
+}

@@ -1,0 +1,86 @@
+/** SlimeBoot to desired objects: validate, build values, render, mark as owned. Pure and synchronous; remembered until the SlimeBoot changes. */
+import { identityOf, type JsonObject, type KubeObject } from '../../runtime/object.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import { CATCH_ALL_ANNOTATION } from '../api/slimeboot.ts'
+import type { Claim } from '../apply/claims.ts'
+import { ReconcileError } from '../apply/failure.ts'
+import { markOwned, ownerOf, type Owner } from '../apply/ownership.ts'
+import type { Manifest } from '../render/manifest.ts'
+import { render } from '../render/render.ts'
+import { RenderError } from '../render/render-error.ts'
+import { buildValues } from '../spec/build-values.ts'
+import { InvalidSpecError } from '../spec/errors.ts'
+import type { ClusterFacts, Warning } from '../spec/problems.ts'
+import { validate } from '../spec/validate.ts'
+import type { Values } from '../spec/values.ts'
+
+export interface Desired {
+  readonly manifest: Manifest
+  /** The rendered object with our marks. */
+  readonly object: KubeObject
+}
+
+export interface Compiled {
+  readonly owner: Owner
+  readonly values: Values
+  readonly desired: readonly Desired[]
+  readonly claim: Claim
+  readonly warnings: readonly Warning[]
+}
+
+export interface CompileOptions {
+  readonly facts?: ClusterFacts
+  /** The operator's defaults file, between the built-in defaults and the spec. */
+  readonly operatorDefaults?: JsonObject
+}
+
+/** Throws ReconcileError `InvalidSpec` or `RenderFailed`, both terminal. */
+export function compile(boot: KubeObject, options: CompileOptions = {}): Compiled {
+  const { errors, warnings } = validate(boot, options.facts)
+  try {
+    if (errors.length > 0) throw new InvalidSpecError(errors)
+    const values = buildValues(boot, options.operatorDefaults === undefined ? {} : { operatorDefaults: options.operatorDefaults })
+    const owner = ownerOf(boot)
+    const desired = render(values).map((manifest) => ({ manifest, object: markOwned(withScope(manifest), owner) }))
+    const claim = {
+      objects: new Set(desired.map(({ object }) => identityOf(object))),
+      catchAlls: desired.flatMap(({ manifest }) => manifest.catchAll ?? []),
+    }
+    return { owner, values, desired, claim, warnings }
+  } catch (error) {
+    if (error instanceof InvalidSpecError) throw new ReconcileError(error.reason, error.message, 'terminal', { cause: error })
+    if (error instanceof RenderError) throw new ReconcileError('RenderFailed', error.message, 'terminal', { cause: error })
+    throw new ReconcileError('InternalError', `rendering failed: ${messageOf(error)}. This is a bug of the operator; please report it with the SlimeBoot.`, 'terminal', { cause: error })
+  }
+}
+
+function withScope(manifest: Manifest): KubeObject {
+  const { object, catchAll } = manifest
+  if (catchAll === undefined) return object
+  const annotations = { ...object.metadata.annotations, [CATCH_ALL_ANNOTATION]: `${catchAll.scope}=${catchAll.globalSidecarNamespace}` }
+  return { ...object, metadata: { ...object.metadata, annotations } }
+}
+
+/** Remembers the latest compilation of each SlimeBoot while it and the facts stay the same; forgets the least recently used beyond `capacity` objects. */
+export function createCompiler(options: CompileOptions, capacity = 10_000) {
+  const memory = new Map<string, { readonly of: string; readonly compiled: Compiled }>()
+
+  return {
+    compile(boot: KubeObject, facts: ClusterFacts): Compiled {
+      const key = boot.metadata.uid ?? ''
+      const of = JSON.stringify([boot.metadata.generation, facts])
+      const known = memory.get(key)
+      memory.delete(key)
+      const compiled = known?.of === of ? known.compiled : compile(boot, { ...options, facts })
+      memory.set(key, { of, compiled })
+      let size = [...memory.values()].reduce((sum, entry) => sum + entry.compiled.desired.length, 0)
+      for (const [oldest, entry] of memory) {
+        if (size <= capacity || oldest === key) break
+        memory.delete(oldest)
+        size -= entry.compiled.desired.length
+      }
+      return compiled
+    },
+    forget: (boot: KubeObject) => void memory.delete(boot.metadata.uid ?? ''),
+  }
+}

@@ -1,0 +1,147 @@
+/** Controller: what is watched, and which SlimeBoot each event enqueues. */
+import { isDeepStrictEqual } from 'node:util'
+import type { Logger } from 'winston'
+import type { Client } from '../../runtime/client.ts'
+import { ApiError, messageOf } from '../../runtime/errors.ts'
+import type { EventRecorder } from '../../runtime/events.ts'
+import { createInformer, type InformerProblem } from '../../runtime/informer.ts'
+import { identityOf, type JsonObject, keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
+import { resourceName } from '../../runtime/resource.ts'
+import { createWorkQueue } from '../../runtime/work-queue.ts'
+import { runWorkers } from '../../runtime/worker.ts'
+import { SLIMEBOOT } from '../api/kinds.ts'
+import { OWNER_LABEL } from '../api/slimeboot.ts'
+import { createClaims } from '../apply/claims.ts'
+import { createContests } from '../apply/contest.ts'
+import { createLive } from '../apply/live.ts'
+import { createNormalForms } from '../apply/normal-form.ts'
+import { claimedOwner, ownerOfKey } from '../apply/ownership.ts'
+import { createPruner } from '../apply/prune.ts'
+import { createCompiler } from './compile.ts'
+import { createFactReader } from './facts.ts'
+import { createFinalizer } from './finalizer.ts'
+import { createReconciler } from './reconciler.ts'
+
+export interface ControllerOptions {
+  readonly client: Client
+  readonly events: EventRecorder
+  readonly log: Logger
+  /** Empty for all. */
+  readonly watchNamespaces: readonly string[]
+  readonly selector: string | undefined
+  readonly workers: number
+  /** Milliseconds. */
+  readonly meshSettle: number
+  readonly operatorDefaults?: JsonObject
+}
+
+/** Events that come together are one reconcile. */
+const BATCH_MS = 10
+const SWEEP_MS = 60_000
+
+export type Controller = ReturnType<typeof createController>
+
+export function createController(options: ControllerOptions) {
+  const { client, events, log, watchNamespaces, selector, workers, meshSettle, operatorDefaults } = options
+  const queue = createWorkQueue()
+  /** Owner label to key of every SlimeBoot served. */
+  const keys = new Map<string, string>()
+  const orphans = new Set<string>()
+
+  const namespaces: readonly (string | undefined)[] = watchNamespaces.length === 0 ? [undefined] : watchNamespaces
+  const bootInformers = namespaces.map((namespace) => createInformer({ client, type: SLIMEBOOT, namespace, labelSelector: selector, onChange: onBootChange, onProblem }))
+  const boots = {
+    get: (key: string): KubeObject | undefined => bootInformers.map((informer) => informer.get(key)).find((boot) => boot !== undefined),
+    record: (boot: KubeObject): void => bootInformers.find((informer) => informer.get(keyOf(boot)) !== undefined)?.record(boot),
+  }
+  const live = createLive({ client, onChange: onObjectChange, onProblem })
+  const contests = createContests()
+  const pruner = createPruner({ client, live, settleMs: meshSettle })
+  const finalizer = createFinalizer({ client, boots, live, pruner })
+  const { reconcile } = createReconciler({
+    client,
+    boots,
+    live,
+    contests,
+    pruner,
+    finalizer,
+    events,
+    log,
+    claims: createClaims(),
+    normalForms: createNormalForms(),
+    compiler: createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults }),
+    facts: createFactReader(client),
+    enqueue: queue.add,
+  })
+
+  function onBootChange(previous: KubeObject | undefined, current: KubeObject | undefined, source: 'watch' | 'write'): void {
+    const boot = current ?? previous
+    if (boot === undefined) return
+    const key = keyOf(boot)
+    if (current === undefined) keys.delete(ownerOfKey(key).label)
+    else keys.set(ownerOfKey(key).label, key)
+    // our own status writes change nothing that a reconcile reads
+    const same =
+      previous !== undefined &&
+      current !== undefined &&
+      previous.metadata.uid === current.metadata.uid &&
+      previous.metadata.generation === current.metadata.generation &&
+      previous.metadata.deletionTimestamp === current.metadata.deletionTimestamp &&
+      isDeepStrictEqual(previous.metadata.annotations, current.metadata.annotations) &&
+      isDeepStrictEqual(previous.metadata.finalizers, current.metadata.finalizers)
+    if (source === 'watch' && !same) queue.add(key)
+  }
+
+  function onObjectChange(previous: KubeObject | undefined, current: KubeObject | undefined): void {
+    const found = new Set([previous, current].flatMap((object) => (object === undefined ? [] : ownerKeys(object))))
+    for (const key of found) queue.addAfter(key, BATCH_MS)
+    if (current !== undefined && found.size === 0) noteOrphan(current)
+  }
+
+  function ownerKeys(object: KubeObject): readonly string[] {
+    const label = object.metadata.labels?.[OWNER_LABEL]
+    const byLabel = label === undefined ? undefined : keys.get(label)
+    const byAnnotation = claimedOwner(object)
+    return [byLabel, byAnnotation !== undefined && boots.get(byAnnotation) !== undefined ? byAnnotation : undefined].filter((key) => key !== undefined)
+  }
+
+  /** Our annotation, no such SlimeBoot: reported once, removed only by `slimeboot prune-orphans`. */
+  function noteOrphan(object: KubeObject): void {
+    const owner = claimedOwner(object)
+    if (owner === undefined || !started || selector !== undefined || watchNamespaces.length > 0) return
+    const identity = identityOf(object)
+    if (orphans.has(identity)) return
+    orphans.add(identity)
+    log.warn('orphan', { object: objectId(object), owner, remedy: 'slimeboot prune-orphans' })
+  }
+
+  function onProblem({ type, error, retryInMs }: InformerProblem): void {
+    if (error instanceof ApiError && error.unknownKind) {
+      log.warn('kind not installed', { resource: resourceName(type), retryInMs })
+      return
+    }
+    log.warn('watch interrupted', { resource: resourceName(type), error: messageOf(error), retryInMs: Math.round(retryInMs) })
+  }
+
+  let started = false
+  const informers = [...bootInformers, ...live.informers]
+
+  return {
+    informers,
+
+    /** Runs until `signal` aborts and every reconcile in progress has ended. */
+    async run(signal: AbortSignal): Promise<void> {
+      const watching = informers.map((informer) => informer.run(signal))
+      await Promise.race([Promise.all(informers.map((informer) => informer.whenSynced())), new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))])
+      started = true
+      for (const object of live.all()) if (ownerKeys(object).length === 0) noteOrphan(object)
+      if (!signal.aborted) log.info('watching', { slimeboots: bootInformers.reduce((sum, informer) => sum + informer.size(), 0), objects: live.all().length })
+      const sweeping = setInterval(() => contests.sweep(), SWEEP_MS)
+      signal.addEventListener('abort', () => queue.close(), { once: true })
+      if (signal.aborted) queue.close()
+      await runWorkers({ queue, concurrency: workers, reconcile, onPanic: (key, error) => log.error('reconcile failed unexpectedly', { slimeboot: key, error: error instanceof Error ? error.stack : String(error) }) })
+      clearInterval(sweeping)
+      await Promise.all(watching)
+    },
+  }
+}

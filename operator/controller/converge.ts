@@ -1,0 +1,151 @@
+/** Converge: make the cluster match one compiled SlimeBoot. Read what is unknown, plan, check all that can be known, apply in waves, prune. */
+import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
+import { ADOPT_ANNOTATION, CREATE_NAMESPACES_ANNOTATION } from '../api/slimeboot.ts'
+import { applyStep, type ApplyDependencies, type Change } from '../apply/apply.ts'
+import { scopesMeet } from '../apply/claims.ts'
+import { ReconcileError } from '../apply/failure.ts'
+import type { Live } from '../apply/live.ts'
+import { type Plan, planChanges, type Step } from '../apply/plan.ts'
+import { catchAllScope, globalSidecarNamespaceOf, isCatchAll, type Pruner, type PruneResult } from '../apply/prune.ts'
+import { readObjects } from '../apply/read.ts'
+import { hasAvailableReplica } from '../apply/readiness.ts'
+import { ensureNamespaces } from './namespaces.ts'
+import type { Compiled } from './compile.ts'
+
+export interface ConvergeDependencies extends ApplyDependencies {
+  readonly live: Live
+  readonly pruner: Pruner
+  /** Called once before the first write. */
+  readonly ensureFinalizer: (boot: KubeObject) => Promise<void>
+}
+
+export interface Convergence {
+  readonly changes: readonly Change[]
+  readonly deleted: readonly string[]
+  readonly waiting: readonly string[]
+  readonly copies: readonly string[]
+  /** Refusals of single objects; the waves after them were not started. */
+  readonly problems: readonly ReconcileError[]
+  /** True when everything is applied and nothing is left to prune. */
+  readonly complete: boolean
+  readonly waitMs?: number
+}
+
+/** Sees each step as it ends, for progress. */
+export type OnStep = (done: number, total: number) => void
+
+/** Throws ReconcileError for whatever stops it before the first write. */
+export async function converge(dependencies: ConvergeDependencies, boot: KubeObject, compiled: Compiled, onStep: OnStep): Promise<Convergence> {
+  const plan = await makePlan(dependencies, boot, compiled)
+  await checkPlan(dependencies, boot, plan)
+  const writes = plan.steps.filter((step) => step.action !== 'none')
+  if (writes.length > 0) await dependencies.ensureFinalizer(boot)
+
+  const changes: Change[] = []
+  const problems: ReconcileError[] = []
+  async function applyAll(steps: readonly Step[]): Promise<void> {
+    await Promise.all(
+      steps.map(async (step) => {
+        try {
+          changes.push(await applyStep(dependencies, step))
+        } catch (error) {
+          if (!(error instanceof ReconcileError)) throw error
+          problems.push(error)
+        }
+        onStep(changes.length, plan.steps.length)
+      }),
+    )
+  }
+
+  // Waves 1 to 3: rights, configuration, workloads. A refusal stops the waves that follow.
+  for (const wave of [1, 2, 3]) {
+    await applyAll(plan.steps.filter((step) => step.manifest.wave === wave))
+    if (problems.length > 0) return result({ deleted: [], blocked: [] }, [])
+  }
+
+  // Wave 4: a catch-all only when its global-sidecar can take traffic, and never beside one that it replaces.
+  const { open, waiting, replaced, kept } = gateCatchAlls(dependencies.live, plan)
+  const removed = await dependencies.pruner.removeCatchAlls(compiled.owner.key, replaced)
+  if (removed.blocked.length > 0) return result(removed, waiting)
+  await applyAll(open)
+  if (problems.length > 0) return result(removed, waiting)
+
+  // What is stale goes last, but for what still stands behind a catch-all that waits for its successor.
+  const keptNamespaces = new Set(kept.map(globalSidecarNamespaceOf))
+  const prunable = plan.stale.filter((object) => !replaced.includes(object) && !kept.includes(object) && !keptNamespaces.has(object.metadata.namespace ?? ''))
+  const pruned = await dependencies.pruner.prune(compiled.owner.key, prunable)
+  return result({ ...pruned, deleted: [...removed.deleted, ...pruned.deleted] }, waiting)
+
+  function result(prune: PruneResult, gates: readonly string[]): Convergence {
+    const waits = [...gates, ...(prune.waitingFor === undefined ? [] : [`waiting for ${prune.waitingFor}`])]
+    return {
+      changes: changes.sort((a, b) => (a.object < b.object ? -1 : 1)),
+      deleted: prune.deleted,
+      waiting: waits,
+      copies: plan.copies,
+      problems: [...problems, ...prune.blocked].sort((a, b) => (a.message < b.message ? -1 : 1)),
+      complete: problems.length === 0 && prune.blocked.length === 0 && waits.length === 0,
+      ...(prune.waitMs === undefined ? {} : { waitMs: prune.waitMs }),
+    }
+  }
+}
+
+async function makePlan({ client, live, normalForms }: ConvergeDependencies, boot: KubeObject, { desired, owner }: Compiled): Promise<Plan> {
+  const unknown = desired.filter(({ object }) => live.get(object) === undefined && !live.kindMissing(object)).map(({ object }) => object)
+  const read = await readObjects(client, unknown)
+  return planChanges({
+    owner,
+    desired,
+    live: (object) => live.get(object) ?? read.get(identityOf(object)),
+    labelled: live.labelled(owner.label),
+    adopt: boot.metadata.annotations?.[ADOPT_ANNOTATION] === 'true',
+    settled: normalForms.settled,
+  })
+}
+
+/** Everything knowable stops before the first write, all of one sort in one message. */
+async function checkPlan({ client, live }: ConvergeDependencies, boot: KubeObject, plan: Plan): Promise<void> {
+  if (plan.refusals.length > 0) {
+    const refusals = [...plan.refusals].sort((a, b) => (a.object < b.object ? -1 : 1))
+    throw new ReconcileError('Conflict', refusals.map((refusal) => refusal.message).join('\n'), 'heals', { objects: refusals.map((refusal) => refusal.object) })
+  }
+  const created = plan.steps.filter((step) => step.action === 'create').map((step) => step.desired)
+  const missing = created.filter((object) => live.kindMissing(object))
+  if (missing.length > 0) {
+    const kinds = [...new Set(missing.map((object) => `${object.kind} (${object.apiVersion})`))].sort()
+    throw new ReconcileError('KindMissing', `The API server does not know ${kinds.join(', ')}. Install the CRDs they come with (Istio's for networking.istio.io); nothing was applied.`, 'heals', { objects: missing.map(objectId) })
+  }
+  await ensureNamespaces(client, created, boot.metadata.annotations?.[CREATE_NAMESPACES_ANNOTATION] === 'true')
+}
+
+interface Gates {
+  /** Catch-alls that may be applied now. */
+  readonly open: readonly Step[]
+  /** What the others wait for. */
+  readonly waiting: readonly string[]
+  /** Stale ones to be removed before the open ones are applied. */
+  readonly replaced: readonly KubeObject[]
+  /** Stale ones that stay until their successors' gates open. */
+  readonly kept: readonly KubeObject[]
+}
+
+function gateCatchAlls(live: Live, plan: Plan): Gates {
+  const steps = plan.steps.filter((step) => step.manifest.catchAll !== undefined)
+  const deployments = new Map(plan.steps.filter((step) => step.desired.kind === 'Deployment').map((step) => [`${step.desired.metadata.namespace ?? ''}/${step.desired.metadata.name}`, step.desired]))
+  const closed = steps.filter((step) => {
+    if (step.action === 'none') return false
+    const deployment = deployments.get(`${step.manifest.catchAll!.globalSidecarNamespace}/global-sidecar`)
+    return deployment !== undefined && !hasAvailableReplica(live.get(deployment))
+  })
+  const stale = plan.stale.filter(isCatchAll)
+  const meets = (object: KubeObject, step: Step): boolean => scopesMeet({ scope: catchAllScope(object) }, step.manifest.catchAll!)
+  const kept = stale.filter((object) => closed.some((step) => meets(object, step)))
+  const replaced = stale.filter((object) => !kept.includes(object) && steps.some((step) => meets(object, step)))
+  const held = steps.filter((step) => !closed.includes(step) && step.action !== 'none' && kept.some((object) => meets(object, step)))
+  const open = plan.steps.filter((step) => step.manifest.wave === 4 && !closed.includes(step) && !held.includes(step))
+  const waiting = [
+    ...closed.map((step) => `${objectId(step.desired)} waits for an available replica of Deployment/${step.manifest.catchAll!.globalSidecarNamespace}/global-sidecar`),
+    ...held.map((step) => `${objectId(step.desired)} waits until ${kept.filter((object) => meets(object, step)).map(objectId).join(', ')} can go`),
+  ]
+  return { open, waiting: waiting.sort(), replaced, kept }
+}

@@ -1,0 +1,130 @@
+/** Finalizer: set before anything is created; on deletion everything of ours goes first, and is seen gone. */
+import type { Client } from '../../runtime/client.ts'
+import { ApiError, hasCode } from '../../runtime/errors.ts'
+import type { Informer } from '../../runtime/informer.ts'
+import { objectId, type KubeObject } from '../../runtime/object.ts'
+import { refOf, resourceName } from '../../runtime/resource.ts'
+import { MANAGED_TYPES, SLIMEBOOT, typeOf } from '../api/kinds.ts'
+import { APPLIED_ANNOTATION, DELETION_POLICY_ANNOTATION, FIELD_MANAGER, FINALIZER, OWNED_ANNOTATION, OWNER_LABEL } from '../api/slimeboot.ts'
+import { escapePointer } from '../apply/difference.ts'
+import { failureOf, ReconcileError } from '../apply/failure.ts'
+import type { Live } from '../apply/live.ts'
+import { ownerOf, ownershipOf } from '../apply/ownership.ts'
+import type { Pruner } from '../apply/prune.ts'
+import { NOTHING, type Outcome } from './outcome.ts'
+
+export interface FinalizerDependencies {
+  readonly client: Client
+  readonly boots: Pick<Informer, 'record'>
+  readonly live: Live
+  readonly pruner: Pruner
+}
+
+export function createFinalizer({ client, boots, live, pruner }: FinalizerDependencies) {
+  const isSet = (boot: KubeObject): boolean => boot.metadata.finalizers?.includes(FINALIZER) ?? false
+
+  /** Lists every kind anew: the cache may be behind, or lack what lost its label meanwhile. */
+  async function survivors(boot: KubeObject): Promise<{ found: readonly KubeObject[]; blocked: readonly ReconcileError[] }> {
+    const owner = ownerOf(boot)
+    const found: KubeObject[] = []
+    const blocked: ReconcileError[] = []
+    await Promise.all(
+      MANAGED_TYPES.map(async (type) => {
+        try {
+          const { items } = await client.list(type, { labelSelector: `${OWNER_LABEL}=${owner.label}` })
+          found.push(...items.filter((item) => ownershipOf(item, owner) === 'ours'))
+        } catch (error) {
+          if (error instanceof ApiError && error.unknownKind) return
+          if (!hasCode(error, 403)) throw failureOf(error, 'get', { apiVersion: type.apiVersion, kind: type.kind, metadata: { name: '' } })
+          blocked.push(new ReconcileError('DeleteBlocked', `Cannot see whether ${resourceName(type)} are gone: ${error.message}. Grant "list ${resourceName(type)}" to the operator.`, 'heals', { cause: error }))
+        }
+      }),
+    )
+    return { found, blocked }
+  }
+
+  async function release(boot: KubeObject): Promise<void> {
+    const { uid, resourceVersion, finalizers = [] } = boot.metadata
+    const index = finalizers.indexOf(FINALIZER)
+    await client.jsonPatch(
+      refOf(SLIMEBOOT, boot),
+      [
+        { op: 'test', path: '/metadata/uid', value: uid },
+        { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
+        { op: 'remove', path: `/metadata/finalizers/${index}` },
+      ],
+      FIELD_MANAGER,
+    )
+  }
+
+  /** `deletion-policy: orphan`: takes our marks off, so that nothing looks like ours afterwards. */
+  async function letGo(object: KubeObject): Promise<void> {
+    const marks = [`/metadata/labels/${escapePointer(OWNER_LABEL)}`, ...[OWNED_ANNOTATION, APPLIED_ANNOTATION].map((name) => `/metadata/annotations/${escapePointer(name)}`)]
+    const present = [OWNER_LABEL, OWNED_ANNOTATION, APPLIED_ANNOTATION].map((name) => object.metadata.labels?.[name] ?? object.metadata.annotations?.[name])
+    try {
+      await client.jsonPatch(
+        refOf(typeOf(object), object),
+        [{ op: 'test', path: '/metadata/uid', value: object.metadata.uid }, ...marks.flatMap((path, index) => (present[index] === undefined ? [] : [{ op: 'remove' as const, path }]))],
+        FIELD_MANAGER,
+      )
+      live.forget(object)
+    } catch (error) {
+      if (!hasCode(error, 404)) throw failureOf(error, 'apply', object)
+    }
+  }
+
+  return {
+    isSet,
+
+    async ensure(boot: KubeObject): Promise<void> {
+      if (isSet(boot)) return
+      const { uid, resourceVersion, finalizers } = boot.metadata
+      const add = finalizers === undefined || finalizers.length === 0 ? { op: 'add' as const, path: '/metadata/finalizers', value: [FINALIZER] } : { op: 'add' as const, path: '/metadata/finalizers/-', value: FINALIZER }
+      try {
+        boots.record(
+          await client.jsonPatch(refOf(SLIMEBOOT, boot), [{ op: 'test', path: '/metadata/uid', value: uid }, { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion }, add], FIELD_MANAGER),
+        )
+      } catch (error) {
+        throw conflictOr(error, boot)
+      }
+    },
+
+    /** One step of the deletion; done when `outcome.waiting` and `problems` are empty: then the SlimeBoot is gone. */
+    async finalize(boot: KubeObject): Promise<Outcome> {
+      const owner = ownerOf(boot)
+      const ours = live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours')
+      const base: Outcome = { ...NOTHING, phase: 'delete' }
+      let gone: readonly string[] = []
+      if (boot.metadata.annotations?.[DELETION_POLICY_ANNOTATION] === 'orphan') await Promise.all(ours.map(letGo))
+      else {
+        const { deleted, blocked, waitMs, waitingFor } = await pruner.prune(owner.key, ours)
+        gone = deleted
+        if (blocked.length > 0) return { ...base, deleted, problems: blocked.map(asBlocked) }
+        if (waitMs !== undefined) return { ...base, deleted, waiting: [waitingFor ?? ''], waitMs }
+        const { found, blocked: unseen } = await survivors(boot)
+        if (unseen.length > 0) return { ...base, deleted, problems: unseen }
+        if (found.length > 0) {
+          for (const object of found) live.record(object)
+          return { ...base, deleted, waiting: found.map((object) => `${objectId(object)} to go`).sort(), waitMs: 1000 }
+        }
+      }
+      try {
+        await release(boot)
+      } catch (error) {
+        if (!hasCode(error, 404)) throw conflictOr(error, boot)
+      }
+      pruner.forget(owner.key)
+      return { ...base, deleted: gone }
+    },
+  }
+}
+
+function asBlocked(error: ReconcileError): ReconcileError {
+  return error.retry === 'heals' ? new ReconcileError('DeleteBlocked', error.message, 'heals', { cause: error, objects: error.objects }) : error
+}
+
+/** A failed `test` of a JSON patch comes as 422 or 409: the SlimeBoot changed meanwhile, look again. */
+function conflictOr(error: unknown, boot: KubeObject): ReconcileError {
+  if (hasCode(error, 422) || hasCode(error, 409) || hasCode(error, 404)) return new ReconcileError('Conflict', `${objectId(boot)} changed meanwhile`, 'conflict', { cause: error })
+  return failureOf(error, 'apply', boot)
+}

@@ -1,0 +1,201 @@
+/** Reconcile: make the cluster match one SlimeBoot, then tell the truth about it. Level-based: everything but the key is read anew. */
+import { isDeepStrictEqual } from 'node:util'
+import type { Logger } from 'winston'
+import type { Client } from '../../runtime/client.ts'
+import { hasCode, messageOf } from '../../runtime/errors.ts'
+import type { EventRecorder } from '../../runtime/events.ts'
+import type { Informer } from '../../runtime/informer.ts'
+import { keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
+import { refOf } from '../../runtime/resource.ts'
+import { jittered } from '../../runtime/sleep.ts'
+import type { Result } from '../../runtime/worker.ts'
+import { POD, SLIMEBOOT } from '../api/kinds.ts'
+import { FIELD_MANAGER, SUSPEND_ANNOTATION } from '../api/slimeboot.ts'
+import type { Claims } from '../apply/claims.ts'
+import { failureOf, ReconcileError } from '../apply/failure.ts'
+import { podCause, type Unready, unreadyDeployment } from '../apply/readiness.ts'
+import type { Compiled, createCompiler } from './compile.ts'
+import { converge, type ConvergeDependencies } from './converge.ts'
+import { announce } from './announce.ts'
+import type { FactReader } from './facts.ts'
+import type { createFinalizer } from './finalizer.ts'
+import { NOTHING, type Outcome } from './outcome.ts'
+import { type Status, statusOf } from './status.ts'
+
+export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensureFinalizer'> {
+  readonly client: Client
+  readonly boots: Pick<Informer, 'get' | 'record'>
+  readonly claims: Claims
+  readonly compiler: ReturnType<typeof createCompiler>
+  readonly facts: FactReader
+  readonly finalizer: ReturnType<typeof createFinalizer>
+  readonly events: EventRecorder
+  readonly log: Logger
+  /** Puts other SlimeBoots into the queue: those that lost a claim, or may have won it now. */
+  readonly enqueue: (key: string) => void
+}
+
+/** What heals by itself is looked at again after this time: a cause that goes is noticed within 30 s. */
+const HEALS_MS = 20_000
+/** A workload that is not ready is asked for its cause after this time, then rarer. */
+const CAUSE_MS = 3000
+const PROGRESS_MS = 2000
+
+export function createReconciler(dependencies: ReconcilerDependencies) {
+  const { client, boots, live, claims, compiler, facts, finalizer, events, log, enqueue } = dependencies
+  /** Since when a SlimeBoot has unready workloads; their pods are not asked at once. */
+  const unreadySince = new Map<string, number>()
+  const reportedAt = new Map<string, number>()
+
+  async function reconcile(key: string): Promise<Result> {
+    const boot = boots.get(key)
+    if (boot === undefined) {
+      for (const other of claims.release(key)) enqueue(other)
+      unreadySince.delete(key)
+      reportedAt.delete(key)
+      return {}
+    }
+    const startedAt = performance.now()
+    let outcome: Outcome
+    try {
+      outcome = await outcomeOf(boot)
+    } catch (error) {
+      outcome = { ...NOTHING, phase: boot.metadata.deletionTimestamp === undefined ? 'converge' : 'delete', problems: [asReconcileError(error, boot)] }
+    }
+    announce(log, events, boot, outcome, performance.now() - startedAt)
+    await report(key, outcome)
+    return resultOf(key, outcome)
+  }
+
+  async function outcomeOf(boot: KubeObject): Promise<Outcome> {
+    if (boot.metadata.deletionTimestamp !== undefined) {
+      if (!finalizer.isSet(boot)) return { ...NOTHING, phase: 'delete' }
+      const outcome = await finalizer.finalize(boot)
+      compiler.forget(boot)
+      return outcome
+    }
+    if (boot.metadata.annotations?.[SUSPEND_ANNOTATION] === 'true') return { ...NOTHING, phase: 'suspended' }
+    const known = await facts.read(boot)
+    const compiled = compiler.compile(boot, known)
+    claim(boot, compiled)
+    const progress = showProgress(boot)
+    try {
+      const convergence = await converge({ ...dependencies, ensureFinalizer: finalizer.ensure }, boot, compiled, progress.step)
+      if (convergence.complete) for (const other of claims.release(keyOf(boot), compiled.claim)) enqueue(other)
+      const warnings = [...compiled.warnings, ...convergence.copies.map((copy) => ({ reason: 'Copy', path: 'metadata', message: `${copy} carries our annotation of another object. It is left alone; delete it, or remove its annotation config.netease.com/owned.` }))]
+      const unready = convergence.problems.length > 0 ? [] : await unreadyOf(boot, compiled)
+      const { changes, deleted, waiting, problems, waitMs } = convergence
+      return { ...NOTHING, values: compiled.values, total: compiled.desired.length, changes, deleted, unready, waiting, warnings, problems, ...(waitMs === undefined ? {} : { waitMs }) }
+    } finally {
+      await progress.end()
+    }
+  }
+
+  /** Registers what this SlimeBoot renders, beside what it rendered before and has not pruned yet. */
+  function claim(boot: KubeObject, { claim: wanted }: Compiled): void {
+    const key = keyOf(boot)
+    const before = claims.get(key)
+    const merged = before === undefined ? wanted : { objects: new Set([...before.objects, ...wanted.objects]), catchAlls: [...new Set([...before.catchAlls, ...wanted.catchAlls])] }
+    const { conflicts, losers } = claims.claim({ key, createdAt: boot.metadata.creationTimestamp ?? '' }, merged)
+    for (const loser of losers) enqueue(loser)
+    if (conflicts.length === 0) return
+    const holders = [...Map.groupBy(conflicts, (conflict) => conflict.holder)].map(([holder, subjects]) => `SlimeBoot ${holder} has ${subjects.map(({ subject }) => subject).sort().slice(0, 10).join(', ')}`)
+    throw new ReconcileError('Conflict', `${holders.sort().join('; ')}, and is the older one. Change one of the two; nothing was applied.`, 'heals')
+  }
+
+  async function unreadyOf(boot: KubeObject, { desired }: Compiled): Promise<readonly Unready[]> {
+    const key = keyOf(boot)
+    const deployments = desired.flatMap(({ object }) => (object.kind === 'Deployment' ? (live.get(object) ?? []) : []))
+    const found = deployments.flatMap((deployment) => {
+      const unready = unreadyDeployment(deployment)
+      return unready === undefined ? [] : [{ deployment, unready }]
+    })
+    if (found.length === 0) {
+      unreadySince.delete(key)
+      return []
+    }
+    const since = unreadySince.get(key) ?? performance.now()
+    unreadySince.set(key, since)
+    // pods need a moment to come up; and of many the first few tell enough
+    const ask = performance.now() - since >= CAUSE_MS * 0.8
+    return await Promise.all(found.map(async ({ deployment, unready }, index) => (ask && index < 5 ? await withCause(deployment, unready) : unready)))
+  }
+
+  async function withCause(deployment: KubeObject, unready: Unready): Promise<Unready> {
+    const labels = (deployment['spec'] as { selector?: { matchLabels?: Record<string, string> } }).selector?.matchLabels ?? {}
+    const labelSelector = Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(',')
+    try {
+      const { items } = await client.list(POD, { namespace: deployment.metadata.namespace, labelSelector })
+      return { ...unready, ...podCause(items) }
+    } catch (error) {
+      log.debug('pods not read', { object: unready.object, error: messageOf(error) })
+      return unready
+    }
+  }
+
+  /** Tells how far a long apply is, now and then. */
+  function showProgress(boot: KubeObject): { step: (done: number, total: number) => void; end: () => Promise<void> } {
+    let next = performance.now() + PROGRESS_MS
+    let sending: Promise<void> = Promise.resolve()
+    return {
+      step(done, total) {
+        if (performance.now() < next || done === total) return
+        next = performance.now() + PROGRESS_MS
+        sending = sending.then(() => report(keyOf(boot), { ...NOTHING, waiting: [`${done} of ${total} objects applied`] }))
+      },
+      end: () => sending,
+    }
+  }
+
+  /** Patches the status where it differs. A failure is logged: the next reconcile tells again. */
+  async function report(key: string, outcome: Outcome): Promise<void> {
+    const boot = boots.get(key)
+    if (boot === undefined || outcome.problems.some((problem) => problem.retry === 'conflict')) return
+    const finished = outcome.phase === 'delete' && outcome.waiting.length === 0 && outcome.problems.length === 0
+    if (finished) return
+    const status = statusOf(boot, outcome, new Date().toISOString().replace(/\.\d+Z$/, 'Z'))
+    if (isDeepStrictEqual(status, boot['status'])) return
+    if (isMereProgress(boot, status) && performance.now() - (reportedAt.get(key) ?? -Infinity) < PROGRESS_MS) return
+    reportedAt.set(key, performance.now())
+    try {
+      boots.record(
+        await client.jsonPatch(
+          refOf(SLIMEBOOT, boot),
+          [
+            { op: 'test', path: '/metadata/uid', value: boot.metadata.uid },
+            { op: 'add', path: '/status', value: status },
+          ],
+          FIELD_MANAGER,
+          'status',
+        ),
+      )
+    } catch (error) {
+      if (!hasCode(error, 404)) log.warn('status not written', { object: objectId(boot), error: messageOf(error) })
+    }
+  }
+
+  function resultOf(key: string, outcome: Outcome): Result {
+    const retries = new Set(outcome.problems.map((problem) => problem.retry))
+    if (retries.has('conflict') || retries.has('backoff')) return { retry: true }
+    if (retries.has('heals')) return { requeueAfterMs: jittered(HEALS_MS) }
+    if (retries.has('terminal')) return {}
+    const waits = outcome.waitMs === undefined ? [] : [outcome.waitMs]
+    for (const change of outcome.changes) if (change.contest !== undefined) waits.push(change.contest.retryMs)
+    if (outcome.unready.length > 0 || outcome.waiting.length > 0) waits.push(performance.now() - (unreadySince.get(key) ?? 0) < 30_000 ? CAUSE_MS : HEALS_MS)
+    return waits.length === 0 ? {} : { requeueAfterMs: Math.max(50, Math.min(...waits)) }
+  }
+
+  return { reconcile }
+}
+
+/** The same generation still under way: said now and then, not at every step of a rollout. A reconcile to come tells the rest. */
+function isMereProgress(boot: KubeObject, status: Status): boolean {
+  const previous = boot['status'] as Partial<Status> | undefined
+  const before = previous?.conditions?.find((condition) => condition.type === 'Ready')
+  const now = status.conditions.find((condition) => condition.type === 'Ready')
+  return previous?.observedGeneration === status.observedGeneration && before?.reason === 'Progressing' && now?.reason === 'Progressing'
+}
+
+function asReconcileError(error: unknown, boot: KubeObject): ReconcileError {
+  return error instanceof ReconcileError ? error : failureOf(error, 'get', boot)
+}

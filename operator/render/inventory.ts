@@ -1,0 +1,89 @@
+/** The table of templates: once per install, module or global-sidecar; under which condition; in which wave (design 5 and 7, behaviour 8). */
+import type { Values } from '../spec/values.ts'
+import type { Unit } from './context.ts'
+import type { Wave } from './manifest.ts'
+
+export interface TemplateEntry {
+  /** Relative to `templates/`. */
+  readonly template: string
+  /** What it is rendered once for. */
+  readonly per: Unit['kind']
+  readonly wave: Wave
+  /** Absent: always. */
+  readonly when?: (values: Values, unit: Unit) => boolean
+  /** Template of the ConfigMap that its pods read; its checksum is in the context, so that they roll when it changes. */
+  readonly checksumOf?: string
+  /** The EnvoyFilter that takes over unknown hosts. */
+  readonly catchAll?: true
+}
+
+const stock = (values: Values): boolean => values.shape === 'stock'
+const pilotShape = (values: Values): boolean => values.shape === 'pilot'
+const withPilot = (values: Values): boolean => values.pilot !== undefined && values.modules.length > 0
+const withAccessLog = (values: Values): boolean => values.accessLog !== undefined
+
+/** In the order in which they appear within a unit; a ConfigMap comes before the Deployment that needs its checksum. */
+export const INVENTORY: readonly TemplateEntry[] = [
+  { template: 'module/service-account.yaml.hbs', per: 'module', wave: 1, when: (values) => values.controller.createServiceAccount },
+  { template: 'module/cluster-role-binding.yaml.hbs', per: 'module', wave: 1 },
+  { template: 'module/config-map.yaml.hbs', per: 'module', wave: 2 },
+  { template: 'module/service.yaml.hbs', per: 'module', wave: 2 },
+  {
+    template: 'module/deployment.yaml.hbs',
+    per: 'module',
+    wave: 3,
+    when: (_, unit) => unit.kind === 'module' && !unit.module.bundleItem,
+    checksumOf: 'module/config-map.yaml.hbs',
+  },
+
+  { template: 'pilot/service-account.yaml.hbs', per: 'install', wave: 1, when: withPilot },
+  { template: 'pilot/cluster-role-binding.yaml.hbs', per: 'install', wave: 1, when: withPilot },
+  { template: 'pilot/config-map.yaml.hbs', per: 'install', wave: 2, when: withPilot },
+  { template: 'pilot/service.yaml.hbs', per: 'install', wave: 2, when: withPilot },
+  { template: 'pilot/deployment.yaml.hbs', per: 'install', wave: 3, when: withPilot, checksumOf: 'pilot/config-map.yaml.hbs' },
+
+  { template: 'global-sidecar/service-account.yaml.hbs', per: 'globalSidecar', wave: 1 },
+  { template: 'global-sidecar/service.yaml.hbs', per: 'globalSidecar', wave: 2 },
+  { template: 'global-sidecar/destination-rule.yaml.hbs', per: 'globalSidecar', wave: 2, when: stock },
+  { template: 'global-sidecar/sidecar.yaml.hbs', per: 'globalSidecar', wave: 2, when: stock },
+  { template: 'global-sidecar/envoy-filter-guard.yaml.hbs', per: 'globalSidecar', wave: 2 },
+  { template: 'global-sidecar/envoy-filter-metadata-exchange-remove.yaml.hbs', per: 'globalSidecar', wave: 2, when: stock },
+  { template: 'global-sidecar/config-map-accesslog-source.yaml.hbs', per: 'globalSidecar', wave: 2, when: withAccessLog },
+  { template: 'global-sidecar/envoy-filter-accesslog.yaml.hbs', per: 'globalSidecar', wave: 2, when: withAccessLog },
+  {
+    template: 'global-sidecar/network-policy.yaml.hbs',
+    per: 'globalSidecar',
+    wave: 2,
+    when: (values) => stock(values) && values.globalSidecar.networkPolicy,
+  },
+  { template: 'global-sidecar/pod-disruption-budget.yaml.hbs', per: 'globalSidecar', wave: 3, when: stock },
+  {
+    template: 'global-sidecar/deployment-pilot.yaml.hbs',
+    per: 'globalSidecar',
+    wave: 3,
+    when: pilotShape,
+    checksumOf: 'global-sidecar/config-map-accesslog-source.yaml.hbs',
+  },
+  {
+    template: 'global-sidecar/deployment-stock.yaml.hbs',
+    per: 'globalSidecar',
+    wave: 3,
+    when: stock,
+    checksumOf: 'global-sidecar/config-map-accesslog-source.yaml.hbs',
+  },
+  { template: 'global-sidecar/envoy-filter-to-global-sidecar.yaml.hbs', per: 'globalSidecar', wave: 4, catchAll: true },
+]
+
+/** What the templates of these values are rendered for: each module, the install itself, each global-sidecar. */
+export function unitsOf(values: Values): readonly Unit[] {
+  return [
+    ...values.modules.map((module): Unit => ({ kind: 'module', module })),
+    { kind: 'install' },
+    ...values.globalSidecars.map((place): Unit => ({ kind: 'globalSidecar', place })),
+  ]
+}
+
+/** Templates to render for one unit. */
+export function templatesFor(values: Values, unit: Unit): readonly TemplateEntry[] {
+  return INVENTORY.filter(({ per, when }) => per === unit.kind && (when?.(values, unit) ?? true))
+}

@@ -1,0 +1,171 @@
+/** buildValues: a valid spec over the defaults becomes the plain object that templates see. */
+import type { Json, JsonObject, KubeObject } from '../../runtime/object.ts'
+import { DEFAULTS, GLOBAL_SIDECAR_DEFAULTS } from './defaults.ts'
+import { dispatchCluster } from './dispatch-cluster.ts'
+import { InvalidSpecError } from './errors.ts'
+import { merge } from './merge.ts'
+import { moduleConfig } from './module-config.ts'
+import { resolveMode } from './mode.ts'
+import { clusterRoleOf, dispatchesOf, enabledModules, hasFence, metricSourceOf, nameOf, parsePort, portsOf, processOf } from './modules.ts'
+import { isObject } from './problems.ts'
+import { at, listAt, numberAt, objectAt, textAt } from './read.ts'
+import type {
+  ControllerValues, DispatchValues, GlobalSidecarPlace, GlobalSidecarValues, Mode, ModuleValues, PilotValues, Shape, Values, WormholePort,
+} from './values.ts'
+
+export interface ValuesOptions {
+  /** The operator's defaults file: over the built-in defaults, under the spec. */
+  readonly operatorDefaults?: JsonObject
+}
+
+/** The spec as values: built-in defaults, then the operator's, then `spec` (merge.ts). A spec that is no object reads as empty. */
+export function mergedSpec(boot: KubeObject, options: ValuesOptions = {}): JsonObject {
+  return merge(merge(DEFAULTS, options.operatorDefaults ?? {}), isObject(boot.spec) ? boot.spec : {})
+}
+
+/**
+ * Values of a SlimeBoot that `validate` found without errors, called with the same options.
+ * Throws InvalidSpecError when a dispatch template cannot be run.
+ */
+export function buildValues(boot: KubeObject, options: ValuesOptions = {}): Values {
+  const raw = mergedSpec(boot, options)
+  const namespace = textAt(raw, 'namespace') ?? ''
+  const istioNamespace = textAt(raw, 'istioNamespace') ?? ''
+  const { mode } = resolveMode(raw)
+  const ports = mode === 'none' ? [] : wormholePorts(raw)
+  const globalSidecars = ports.length === 0 ? [] : places(raw, mode, namespace, istioNamespace)
+  const shape = shapeOf(raw)
+  const accessLog = globalSidecars.length === 0 ? undefined : accessLogOf(raw, namespace)
+  return {
+    boot: { name: boot.metadata.name, namespace: boot.metadata.namespace ?? '' },
+    raw,
+    namespace,
+    istioNamespace,
+    mode,
+    shape,
+    controller: controllerValues(raw),
+    modules: enabledModules(raw).map(({ module }) => moduleValues(module, raw, mode)),
+    ports,
+    globalSidecars,
+    globalSidecar: globalSidecarValues(raw),
+    ...(shape === 'pilot' && globalSidecars.length > 0 ? { pilot: pilotValues(raw) } : {}),
+    ...(accessLog === undefined ? {} : { accessLog }),
+  }
+}
+
+/** The tutorial's shape when its pilot is enabled, else the stock one (design 7). */
+export function shapeOf(spec: JsonObject): Shape {
+  return at(spec, 'component', 'pilot', 'enable') === true ? 'pilot' : 'stock'
+}
+
+/** `repository:tag`, `repository@sha256:…` when the tag is a digest, or the repository alone; undefined without a repository. */
+export function imageOf(image: unknown): string | undefined {
+  const repository = textAt(image, 'repository')
+  const tag = textAt(image, 'tag')
+  if (repository === undefined || repository === '') return undefined
+  if (tag === undefined || tag === '') return repository
+  return `${repository}${tag.startsWith('sha256:') ? '@' : ':'}${tag}`
+}
+
+function controllerValues(raw: JsonObject): ControllerValues {
+  return {
+    image: imageOf(at(raw, 'image')) ?? '',
+    imagePullPolicy: textAt(raw, 'image', 'pullPolicy') ?? 'Always',
+    replicas: numberAt(raw, 'replicaCount') ?? 1,
+    resources: objectAt(raw, 'resources'),
+    imagePullSecrets: listAt(raw, 'imagePullSecrets'),
+    nodeSelector: objectAt(raw, 'nodeSelector'),
+    tolerations: listAt(raw, 'tolerations'),
+    affinity: objectAt(raw, 'affinity'),
+    podSecurityContext: objectAt(raw, 'podSecurityContext'),
+    containerSecurityContext: objectAt(raw, 'containerSecurityContext'),
+    createServiceAccount: at(raw, 'serviceAccount', 'create') === true,
+    service: {
+      type: textAt(raw, 'service', 'type') ?? 'ClusterIP',
+      port: numberAt(raw, 'service', 'port') ?? 80,
+      logSourcePort: logSourceServicePort(raw),
+    },
+    healthProbePort: numberAt(raw, 'healthProbePort') ?? 8081,
+    logSourcePort: numberAt(raw, 'logSourcePort') ?? 8082,
+    volumes: listAt(raw, 'volumes'),
+    volumeMounts: listAt(raw, 'containers', 'slime', 'volumeMounts'),
+  }
+}
+
+function logSourceServicePort(raw: JsonObject): number {
+  return numberAt(raw, 'service', 'logSourcePort') ?? 8082
+}
+
+function moduleValues(module: JsonObject, raw: JsonObject, mode: Mode): ModuleValues {
+  return {
+    name: nameOf(module),
+    bundleItem: at(module, 'mode') === 'BundleItem',
+    config: moduleConfig(module, raw, mode),
+    clusterRole: clusterRoleOf(module) ?? '',
+  }
+}
+
+/** Ports of all enabled modules, each once; a port's dispatches are those of every module that lists it, in order. */
+function wormholePorts(raw: JsonObject): WormholePort[] {
+  const byPort = new Map<number, DispatchValues[]>()
+  for (const { path, module } of enabledModules(raw)) {
+    const dispatches = dispatchesOf(module).map((dispatch, index) => dispatchValues(dispatch, `${path}.fence.dispatches[${index}]`, raw))
+    const ports = new Set(portsOf(module).map(parsePort))
+    for (const port of ports) {
+      if (port !== undefined) byPort.set(port, [...(byPort.get(port) ?? []), ...dispatches])
+    }
+  }
+  return [...byPort].map(([port, dispatches]) => ({ port, dispatches }))
+}
+
+function dispatchValues(dispatch: Json, path: string, raw: JsonObject): DispatchValues {
+  const { cluster, problems } = dispatchCluster(textAt(dispatch, 'cluster') ?? '', `${path}.cluster`, raw)
+  if (problems.length > 0) throw new InvalidSpecError(problems)
+  return {
+    name: String(at(dispatch, 'name') ?? ''),
+    domains: listAt(dispatch, 'domains').map(String),
+    cluster,
+  }
+}
+
+function places(raw: JsonObject, mode: Mode, namespace: string, istioNamespace: string): GlobalSidecarPlace[] {
+  if (mode === 'cluster') return [{ namespace, filterNamespace: istioNamespace }]
+  const namespaces = new Set(listAt(raw, 'component', 'globalSidecar', 'namespace').map(String))
+  return [...namespaces].map((each) => ({ namespace: each, filterNamespace: each }))
+}
+
+function globalSidecarValues(raw: JsonObject): GlobalSidecarValues {
+  const component = objectAt(raw, 'component', 'globalSidecar')
+  const image = imageOf(at(component, 'image'))
+  const revision = textAt(component, 'revision')
+  const priorityClassName = textAt(component, 'priorityClassName')
+  return {
+    ...(image === undefined ? {} : { image }),
+    imagePullSecrets: listAt(component, 'imagePullSecrets'),
+    resources: objectAt(component, 'resources'),
+    replicas: numberAt(component, 'replicas') ?? GLOBAL_SIDECAR_DEFAULTS.replicas,
+    ...(revision === undefined ? {} : { revision }),
+    nodeSelector: objectAt(component, 'nodeSelector'),
+    tolerations: listAt(component, 'tolerations'),
+    affinity: objectAt(component, 'affinity'),
+    ...(priorityClassName === undefined ? {} : { priorityClassName }),
+    networkPolicy: at(component, 'networkPolicy') === true,
+  }
+}
+
+function pilotValues(raw: JsonObject): PilotValues {
+  const component = objectAt(raw, 'component', 'pilot')
+  return {
+    image: imageOf(at(component, 'image')) ?? '',
+    imagePullSecrets: listAt(component, 'imagePullSecrets'),
+    resources: objectAt(component, 'resources'),
+  }
+}
+
+/** Where global-sidecars send their access log: the process of the first enabled module with a fence that learns from it (GAP e). */
+function accessLogOf(raw: JsonObject, namespace: string): Values['accessLog'] {
+  const modules = enabledModules(raw).map(({ module }) => module)
+  const receiver = modules.find((module) => hasFence(module) && metricSourceOf(module) === 'accesslog')
+  if (receiver === undefined) return undefined
+  return { address: `${nameOf(processOf(receiver, modules))}.${namespace}`, port: logSourceServicePort(raw) }
+}

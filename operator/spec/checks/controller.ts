@@ -1,0 +1,57 @@
+/** Checks on the controller's pod: volumes, mounts, the module's text settings. */
+import type { Json } from '../../../runtime/object.ts'
+import { metricSourceOf, miscOf } from '../modules.ts'
+import { child, isObject, problem, type Problem, show } from '../problems.ts'
+import { listAt, textAt } from '../read.ts'
+import type { CheckInput } from './check.ts'
+
+/** Volume of the module's configuration, which the operator adds. */
+const CONFIG_VOLUME = 'config-volume'
+const CONFIG_PATH = '/etc/slime/config'
+
+export function volumes({ spec }: CheckInput): Problem[] {
+  const first = new Map<string, number>()
+  return objects(listAt(spec, 'volumes')).flatMap(({ value, index }) => {
+    const path = `spec.volumes[${index}].name`
+    const name = textAt(value, 'name')
+    if (name === undefined || name === '') return [problem(path, 'is required.')]
+    if (name === CONFIG_VOLUME) return [problem(path, `must not be ${show(name)}, which holds the module's configuration. Choose another name.`)]
+    const earlier = first.get(name)
+    if (earlier !== undefined) return [problem(path, `is ${show(name)}, the name of spec.volumes[${earlier}] too. Give each its own name.`)]
+    first.set(name, index)
+    return []
+  })
+}
+
+export function volumeMounts({ spec }: CheckInput): Problem[] {
+  const known = new Set([CONFIG_VOLUME, ...listAt(spec, 'volumes').map((volume) => textAt(volume, 'name'))])
+  const paths = new Map([[CONFIG_PATH, "the module's configuration"]])
+  return objects(listAt(spec, 'containers', 'slime', 'volumeMounts')).flatMap(({ value, index }) => {
+    const path = `spec.containers.slime.volumeMounts[${index}]`
+    const name = textAt(value, 'name')
+    const mountPath = textAt(value, 'mountPath') ?? ''
+    const problems: Problem[] = []
+    if (!known.has(name)) problems.push(problem(`${path}.name`, `must be the name of an entry of spec.volumes, got ${show(name)}.`))
+    if (mountPath === '') problems.push(problem(`${path}.mountPath`, 'is required. Write the folder in the container, for example "/tmp/log".'))
+    const earlier = paths.get(mountPath)
+    if (earlier !== undefined) problems.push(problem(`${path}.mountPath`, `is ${show(mountPath)}, where ${earlier} is mounted. Choose another folder.`))
+    else paths.set(mountPath, path)
+    return problems
+  })
+}
+
+export function miscSettings({ modules }: CheckInput): Problem[] {
+  return modules.flatMap(({ path, module }) => {
+    const misc = `${path}.global.misc`
+    const structured = Object.entries(miscOf(module)).filter(([, value]) => typeof value === 'object' && value !== null)
+    const source = metricSourceOf(module)
+    return [
+      ...structured.map(([key, value]) => problem(child(misc, key), `must be text, got ${show(value)}.`)),
+      ...(source === 'prometheus' || source === 'accesslog' ? [] : [problem(`${misc}.metric_source_type`, `must be prometheus or accesslog, got ${show(source)}.`)]),
+    ]
+  })
+}
+
+function objects(list: readonly Json[]): { value: Json; index: number }[] {
+  return list.flatMap((value, index) => (isObject(value) ? [{ value, index }] : []))
+}

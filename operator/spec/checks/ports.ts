@@ -1,0 +1,74 @@
+/** Checks on wormhole ports and dispatches. */
+import type { Json } from '../../../runtime/object.ts'
+import { dispatchCluster } from '../dispatch-cluster.ts'
+import { dispatchesOf, parsePort, portsOf } from '../modules.ts'
+import { isObject, problem, type Problem, show } from '../problems.ts'
+import { at, listAt } from '../read.ts'
+import type { CheckInput } from './check.ts'
+
+/** Ports that an Istio proxy uses itself: https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio */
+const PROXY_PORTS = { first: 15000, last: 15099 }
+
+export function wormholePorts({ modules, mode, shape }: CheckInput): Problem[] {
+  return modules.flatMap(({ path, module }) =>
+    portsOf(module).flatMap((value, index) => {
+      const place = `${path}.fence.wormholePort[${index}]`
+      const port = parsePort(value)
+      if (port === undefined) return [problem(place, `must be a port from 1 to 65535, got ${show(value)}. Write the number of a Service port, for example "9080".`)]
+      const reserved = shape === 'stock' && mode !== 'none' && port >= PROXY_PORTS.first && port <= PROXY_PORTS.last
+      return reserved ? [problem(place, `must not be from ${PROXY_PORTS.first} to ${PROXY_PORTS.last}, which the proxy uses itself, got ${show(value)}.`)] : []
+    }),
+  )
+}
+
+export function dispatches({ modules, spec }: CheckInput): Problem[] {
+  return modules.flatMap(({ path, module }) =>
+    dispatchesOf(module).flatMap((dispatch, index) => (isObject(dispatch) ? dispatchProblems(dispatch, `${path}.fence.dispatches[${index}]`, spec) : [])),
+  )
+}
+
+function dispatchProblems(dispatch: Json, path: string, spec: CheckInput['spec']): readonly Problem[] {
+  const name = at(dispatch, 'name')
+  const domains = listAt(dispatch, 'domains')
+  const cluster = at(dispatch, 'cluster')
+  return [
+    ...(name === undefined || name === '' ? [problem(`${path}.name`, 'is required. Write a name for this group of hosts.')] : []),
+    ...(domains.length === 0 ? [problem(`${path}.domains`, 'is required. List the hosts, for example "*.example.com".')] : []),
+    ...domains.flatMap((domain, index) => domainProblems(domain, `${path}.domains[${index}]`)),
+    ...(typeof cluster === 'string' ? dispatchCluster(cluster, `${path}.cluster`, spec).problems : []),
+    ...(cluster === undefined ? [problem(`${path}.cluster`, 'is required. Write an Istio cluster, PassthroughCluster or _GLOBAL_SIDECAR.')] : []),
+  ]
+}
+
+/** Envoy's virtual host domains: exact, `*.suffix` or `*-suffix`, `prefix.*` or `prefix-*`, `*`. */
+function domainProblems(domain: Json, path: string): Problem[] {
+  if (typeof domain !== 'string') return []
+  const wildcardInside = domain.slice(1, -1).includes('*') || (domain.length > 1 && domain.startsWith('*') && domain.endsWith('*'))
+  if (domain !== '' && !wildcardInside && !/[\s\p{Cc}]/u.test(domain)) return []
+  return [problem(path, `must be a host, "*.suffix", "prefix.*" or "*", got ${show(domain)}.`)]
+}
+
+/** Envoy refuses the whole route config when a domain stands in it twice, whatever the case of its letters. */
+export function repeatedDomains({ modules, mode }: CheckInput): Problem[] {
+  if (mode === 'none') return []
+  const problems = new Map<string, Problem>()
+  const firstByPort = new Map<number, Map<string, string>>()
+  for (const { path, module } of modules) {
+    const domains = dispatchesOf(module).flatMap((dispatch, at) => placedDomains(dispatch, `${path}.fence.dispatches[${at}]`))
+    for (const port of new Set(portsOf(module).map(parsePort))) {
+      if (port === undefined) continue
+      const first = firstByPort.get(port) ?? new Map<string, string>()
+      firstByPort.set(port, first)
+      for (const { domain, place } of domains) {
+        const earlier = first.get(domain.toLowerCase())
+        if (earlier === undefined) first.set(domain.toLowerCase(), place)
+        else if (!problems.has(place)) problems.set(place, problem(place, `is ${show(domain)}, which ${earlier} has for port ${port} too. Remove one of them: Envoy refuses a domain that stands twice.`))
+      }
+    }
+  }
+  return [...problems.values()]
+}
+
+function placedDomains(dispatch: Json, path: string): { domain: string; place: string }[] {
+  return listAt(dispatch, 'domains').flatMap((domain, index) => (typeof domain === 'string' ? [{ domain, place: `${path}.domains[${index}]` }] : []))
+}

@@ -1,0 +1,94 @@
+/** What works but deserves attention. */
+import type { PlacedModule } from '../modules.ts'
+import { dispatchesOf, hasFence, isLazyload, metricSourceOf, parsePort, portsOf } from '../modules.ts'
+import { show, warning, type Warning } from '../problems.ts'
+import { at, listAt } from '../read.ts'
+import type { CheckInput } from './check.ts'
+
+export function nothingEnabled({ modules }: CheckInput): Warning[] {
+  return modules.length > 0 ? [] : [warning('NothingEnabled', 'spec.module', 'has no enabled module, so nothing is installed. Write enable: true in one.')]
+}
+
+export function repeatedPorts({ modules }: CheckInput): Warning[] {
+  const first = new Map<number, string>()
+  return modules.flatMap(({ path, module }) =>
+    portsOf(module).flatMap((value, index) => {
+      const place = `${path}.fence.wormholePort[${index}]`
+      const port = parsePort(value)
+      const earlier = port === undefined ? undefined : first.get(port)
+      if (port !== undefined && earlier === undefined) first.set(port, place)
+      return earlier === undefined ? [] : [warning('DuplicatePort', place, `is ${show(value)}, as ${earlier} is; it is rendered once.`)]
+    }),
+  )
+}
+
+export function noPorts({ modules, mode }: CheckInput): Warning[] {
+  const lazyload = modules.find(({ module }) => isLazyload(module))
+  if (mode === 'none' || lazyload === undefined || modules.some(({ module }) => portsOf(module).length > 0)) return []
+  return [warning('NoPorts', `${lazyload.path}.fence.wormholePort`, 'is empty, so no global-sidecar is installed. List the Service ports of the applications.')]
+}
+
+export function metricSource({ modules, mode }: CheckInput): Warning[] {
+  const nothingSends = mode === 'none' || !modules.some(({ module }) => portsOf(module).length > 0)
+  return modules.flatMap(({ path, module }) => {
+    if (!isLazyload(module)) return []
+    if (metricSourceOf(module) === 'accesslog') {
+      const place = `${path}.global.misc.metric_source_type`
+      if (nothingSends) return [warning('AccessLogUnused', place, 'is accesslog, but no global-sidecar is installed that sends logs, so nothing is learned. Use prometheus.')]
+      if (!hasFence(module)) return [warning('AccessLogUnused', place, 'is accesslog, but the module has no fence, so no logs are sent to it.')]
+      return []
+    }
+    if (at(module, 'metric', 'prometheus', 'address') !== undefined) return []
+    return [warning('NoMetricSource', `${path}.metric.prometheus`, 'has no address, so nothing is learned. Write the address and a query, or metric_source_type: accesslog.')]
+  })
+}
+
+/** Unknown hosts on wormhole ports end at the global-sidecar (default) or nowhere (dispatches without `*`). */
+export function unknownHosts({ modules, mode }: CheckInput): Warning[] {
+  if (mode === 'none') return []
+  const open = new Set<number>()
+  for (const { module } of modules) if (sendsEverything(module)) for (const port of portsOf(module)) open.add(parsePort(port) ?? 0)
+  const caught = [...new Set(modules.flatMap(({ module }) => portsOf(module).map(parsePort)))].filter((port) => port !== undefined && !open.has(port))
+  const lazyload = modules.find(({ module }) => portsOf(module).length > 0)
+  if (lazyload === undefined || caught.length === 0) return []
+  const where = mode === 'cluster' ? ' of the whole mesh' : ''
+  return [
+    warning(
+      'UnknownHostsStay', `${lazyload.path}.fence.dispatches`,
+      `has no entry for "*", so calls${where} to hosts outside the mesh on port ${list(caught)} are not forwarded. ` +
+        'Add one with cluster PassthroughCluster to let them out, or _GLOBAL_SIDECAR to keep it so.',
+    ),
+  ]
+}
+
+function sendsEverything(module: PlacedModule['module']): boolean {
+  return dispatchesOf(module).some((dispatch) => listAt(dispatch, 'domains').includes('*'))
+}
+
+/** istiod 1.7 needs v1beta1 APIs that Kubernetes 1.22 removed (https://kubernetes.io/docs/reference/using-api/deprecation-guide/#v1-22). */
+export function pilotTooOld({ shape, mode, facts }: CheckInput): Warning[] {
+  const version = facts.kubernetesVersion
+  if (shape !== 'pilot' || mode === 'none' || version === undefined) return []
+  if (version.major === 1 && version.minor < 22) return []
+  return [
+    warning('PilotTooOld', 'spec.component.pilot',
+      `is istiod 1.7, which does not run on Kubernetes ${version.major}.${version.minor}: it needs APIs removed in 1.22. Remove component.pilot to use the mesh's own istiod.`),
+  ]
+}
+
+export function unusedSettings({ spec, mode, shape }: CheckInput): Warning[] {
+  const warnings: Warning[] = []
+  if (shape === 'pilot' && mode === 'none') {
+    warnings.push(warning('PilotUnused', 'spec.component.pilot', 'is enabled, but no global-sidecar is installed that needs it, so it is left out.'))
+  }
+  const list = listAt(spec, 'component', 'globalSidecar', 'namespace')
+  if (mode === 'cluster' && list.length > 0) {
+    warnings.push(warning('NamespacesUnused', 'spec.component.globalSidecar.namespace', 'is not used by type cluster: one global-sidecar in spec.namespace serves all namespaces.'))
+  }
+  return warnings
+}
+
+function list(ports: readonly (number | undefined)[]): string {
+  const shown = ports.slice(0, 10).join(', ')
+  return ports.length > 10 ? `${shown} and ${ports.length - 10} more` : shown
+}

@@ -1,0 +1,83 @@
+/**
+ * The module's JSON for its controller: the element of `spec.module` as written, unknown keys included, with what the controller
+ * reads as text made text and with the decisions of the operator written into it (enabled, mode).
+ */
+import type { Json, JsonObject } from '../../runtime/object.ts'
+import { goJson } from '../render/go-json.ts'
+import { CONTROLLER_MODE, parseMode } from './mode.ts'
+import { allModules, dispatchesOf, isBundle, isEnabled, isLazyload, miscOf, nameOf, portsOf } from './modules.ts'
+import { isObject } from './problems.ts'
+import { at, listAt, objectAt } from './read.ts'
+import type { Mode } from './values.ts'
+
+/** Data of a module's ConfigMap: `cfg`, and for a bundle `cfg_<name>` of every module that is no bundle itself, enabled or not (spec 8). */
+export function moduleConfig(module: JsonObject, spec: JsonObject, mode: Mode): Record<string, string> {
+  const items = isBundle(module) ? allModules(spec).filter((other) => !isBundle(other.module)) : []
+  // The enabled module of a name comes last and wins over a disabled one.
+  items.sort((a, b) => Number(isEnabled(a.module)) - Number(isEnabled(b.module)))
+  return {
+    cfg: text(module, mode),
+    ...Object.fromEntries(items.map((item) => [`cfg_${nameOf(item.module)}`, text(item.module, mode)])),
+  }
+}
+
+function text(module: JsonObject, mode: Mode): string {
+  return `${goJson(normalise(module, mode))}\n`
+}
+
+function normalise(module: JsonObject, mode: Mode): JsonObject {
+  const misc = normaliseMisc(module, mode)
+  const withMisc = Object.keys(misc).length > 0 ? { global: { ...objectAt(module, 'global'), misc } } : {}
+  const withFence = isObject(at(module, 'fence')) ? { fence: normaliseFence(module) } : {}
+  const withEnable = isEnabled(module) ? { enable: true } : {}
+  return { ...module, ...withEnable, ...withMisc, ...withFence }
+}
+
+/**
+ * All values are text. The mode is in the controller's own words. The controller reads it only here, so it is added where
+ * the SlimeBoot says it elsewhere (`component.globalSidecar.type: cluster`, or no component); `namespace` is the controller's default.
+ */
+function normaliseMisc(module: JsonObject, mode: Mode): JsonObject {
+  const misc = new Map<string, Json>()
+  for (const [key, value] of Object.entries(miscOf(module))) {
+    if (value !== null) misc.set(key, miscText(key, value))
+  }
+  if (!misc.has('global-sidecar-mode') && isLazyload(module) && mode !== 'namespaced') misc.set('global-sidecar-mode', CONTROLLER_MODE[mode])
+  return Object.fromEntries(misc)
+}
+
+function miscText(key: string, value: Json): string {
+  if (key === 'global-sidecar-mode') {
+    const mode = parseMode(value)
+    if (mode !== undefined) return CONTROLLER_MODE[mode]
+  }
+  // The controller compares with "on"; YAML 1.1 made a boolean of it.
+  if (key === 'enable-leader-election' && typeof value === 'boolean') return value ? 'on' : 'off'
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+function normaliseFence(module: JsonObject): JsonObject {
+  const fence = objectAt(module, 'fence')
+  const ports = portsOf(module)
+  const dispatches = dispatchesOf(module)
+  return {
+    ...fence,
+    ...(ports.length > 0 ? { wormholePort: ports.map(scalarText) } : {}),
+    ...(dispatches.length > 0 ? { dispatches: dispatches.map(normaliseDispatch) } : {}),
+  }
+}
+
+function normaliseDispatch(dispatch: Json): Json {
+  if (!isObject(dispatch)) return dispatch
+  const name = at(dispatch, 'name')
+  const domains = listAt(dispatch, 'domains')
+  return {
+    ...dispatch,
+    ...(name === undefined ? {} : { name: scalarText(name) }),
+    ...(domains.length > 0 ? { domains: domains.map(scalarText) } : {}),
+  }
+}
+
+function scalarText(value: Json): Json {
+  return typeof value === 'number' ? String(value) : value
+}

@@ -1,0 +1,56 @@
+/** Problems and warnings of a spec: what they hold, and how values and paths are shown in their messages. */
+import type { JsonObject } from '../../runtime/object.ts'
+
+/** An error of the spec. Nothing is applied while there is one. */
+export interface Problem {
+  /** `spec.module[0].fence.wormholePort[1]` */
+  readonly path: string
+  /** A sentence that starts with the path, says what is wrong and what to write instead. */
+  readonly message: string
+  /** Condition reason where it is not `InvalidSpec`. */
+  readonly reason?: string
+}
+
+/** Something that works but deserves attention. */
+export interface Warning {
+  /** CamelCase cause. */
+  readonly reason: string
+  readonly path: string
+  readonly message: string
+}
+
+/** What validation knows of the cluster; empty on the command line. */
+export interface ClusterFacts {
+  /** Root namespace of the mesh, where it is known. */
+  readonly rootNamespace?: string
+  readonly kubernetesVersion?: { readonly major: number; readonly minor: number }
+}
+
+const SHOWN_LENGTH = 60
+
+/** A problem whose message is `<path> <text>`. */
+export function problem(path: string, text: string, reason?: string): Problem {
+  return { path, message: `${path} ${text}`, ...(reason === undefined ? {} : { reason }) }
+}
+
+/** A warning whose message is `<path> <text>`. */
+export function warning(reason: string, path: string, text: string): Warning {
+  return { reason, path, message: `${path} ${text}` }
+}
+
+/** A value as JSON for a message, cut at 60 characters. `undefined` is `nothing`. */
+export function show(value: unknown): string {
+  const text = value === undefined ? 'nothing' : JSON.stringify(value)
+  return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text
+}
+
+/** Appends a key or an index to a path: `.name`, `[0]`, or `["a.b"]` for a key that is not a plain word. */
+export function child(path: string, key: string | number): string {
+  if (typeof key === 'number') return `${path}[${key}]`
+  return /^[A-Za-z_][\w-]*$/.test(key) ? `${path}.${key}` : `${path}[${show(key)}]`
+}
+
+/** Whether `value` is a JSON object: not null, not a list. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,75 @@
+/** validate: every error and warning of a SlimeBoot's spec at once; types by the CRD's schema, the rest by a table of checks. */
+import type { JsonObject, KubeObject } from '../../runtime/object.ts'
+import { mergedSpec, shapeOf, type ValuesOptions } from './build-values.ts'
+import type { CheckInput, ErrorCheck, WarningCheck } from './checks/check.ts'
+import { miscSettings, volumeMounts, volumes } from './checks/controller.ts'
+import { meshRoot, mode, namespaceList, pilotNamespace } from './checks/global-sidecar.ts'
+import { bundleItems, clusterRoles, images, moduleNames, namespaces } from './checks/names.ts'
+import { dispatches, repeatedDomains, wormholePorts } from './checks/ports.ts'
+import { metricSource, noPorts, nothingEnabled, pilotTooOld, repeatedPorts, unknownHosts, unusedSettings } from './checks/warnings.ts'
+import { resolveMode } from './mode.ts'
+import { enabledModules } from './modules.ts'
+import { type ClusterFacts, isObject, problem, type Problem, show, type Warning } from './problems.ts'
+import { schemaProblems } from './schema-check.ts'
+import { unknownKeys } from './unknown-keys.ts'
+
+export interface Verdict {
+  readonly errors: readonly Problem[]
+  readonly warnings: readonly Warning[]
+}
+
+const ERROR_CHECKS: readonly ErrorCheck[] = [
+  images, moduleNames, namespaces, mode, namespaceList, meshRoot, pilotNamespace, bundleItems, clusterRoles,
+  wormholePorts, dispatches, repeatedDomains, volumes, volumeMounts, miscSettings,
+]
+const WARNING_CHECKS: readonly WarningCheck[] = [
+  nothingEnabled, repeatedPorts, noPorts, metricSource, unknownHosts, pilotTooOld, unusedSettings,
+]
+
+/** Deeper JSON is refused: what reads a spec later may recurse. */
+const MAX_DEPTH = 64
+
+/** Judges `boot.spec`, whatever JSON it is; never throws. Each path has one error at most. */
+export function validate(boot: KubeObject, facts: ClusterFacts = {}, options: ValuesOptions = {}): Verdict {
+  const { spec } = boot
+  if (spec === undefined || spec === null) return refused(problem('spec', 'is required. Write at least spec.image.repository and spec.module.'))
+  if (isDeep(spec)) return refused(problem('spec', `must not be nested deeper than ${MAX_DEPTH} levels.`))
+  if (!isObject(spec)) return refused(problem('spec', `must be a map, got ${show(spec)}.`))
+  const merged = mergedSpec(boot, options)
+  const input = checkInput(merged, facts)
+  const errors = [...schemaProblems(spec), ...schemaProblems(merged), ...ERROR_CHECKS.flatMap((check) => check(input))]
+  const warnings = [...unknownKeys(spec), ...WARNING_CHECKS.flatMap((check) => check(input))]
+  return { errors: onePerPath(errors), warnings }
+}
+
+function checkInput(spec: JsonObject, facts: ClusterFacts): CheckInput {
+  return { spec, modules: enabledModules(spec), mode: resolveMode(spec).mode, shape: shapeOf(spec), facts }
+}
+
+function refused(error: Problem): Verdict {
+  return { errors: [error], warnings: [] }
+}
+
+/** The first error of a path; errors below a path that already has one say the same in other words. */
+function onePerPath(errors: readonly Problem[]): Problem[] {
+  const byPath = new Map<string, Problem>()
+  for (const error of errors) {
+    if (!parentsOf(error.path).some((path) => byPath.has(path))) byPath.set(error.path, error)
+  }
+  return [...byPath.values()]
+}
+
+/** A path and the paths above it: `spec.a[0]`, `spec.a`, `spec`. */
+function parentsOf(path: string): string[] {
+  const ends = [...path.matchAll(/[.[]/g)].map((match) => match.index)
+  return [...ends.map((end) => path.slice(0, end)), path]
+}
+
+function isDeep(value: unknown): boolean {
+  let level: unknown[] = [value]
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > MAX_DEPTH) return true
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []))
+  }
+  return false
+}

@@ -1,0 +1,185 @@
+/** List-and-watch of one type into a cache; never gives up, tells how fresh it is. Handlers only enqueue. */
+import { keyOf, type KubeObject } from './object.ts'
+import { createBackoff } from './backoff.ts'
+import type { Client } from './client.ts'
+import { ApiError, ConnectionError, hasCode } from './errors.ts'
+import { compareResourceVersions } from './resource-version.ts'
+import type { ResourceType } from './resource.ts'
+import { jittered, sleep } from './sleep.ts'
+import { readWatch } from './watch.ts'
+
+export interface InformerOptions {
+  readonly client: Pick<Client, 'list' | 'watch'>
+  readonly type: ResourceType
+  readonly namespace?: string | undefined
+  readonly labelSelector?: string | undefined
+  /** What is kept of an object: smaller is better, `metadata` must stay. */
+  readonly transform?: (object: KubeObject) => KubeObject
+  /** After every change of the cache; `previous` or `current` is undefined for new and gone objects. Must not throw and must not wait. */
+  readonly onChange?: (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
+  /** Each failure that leads to a retry; a missing kind once, until it is there. */
+  readonly onProblem?: (problem: InformerProblem) => void
+  readonly timing?: Partial<Timing>
+}
+
+export interface InformerProblem {
+  readonly type: ResourceType
+  readonly error: unknown
+  readonly retryInMs: number
+}
+
+/** `write`: the answer of a write of ours, taken in by `record` or `forget`. */
+export type ChangeSource = 'watch' | 'write'
+
+interface Timing {
+  /** The server ends a watch after this time, jittered. */
+  readonly watchSeconds: number
+  /** A watch that says nothing, not even a bookmark (one a minute), is dead. */
+  readonly inactivityMs: number
+  readonly backoffMs: number
+  readonly maxBackoffMs: number
+  /** A kind that the server does not know is asked for again after this time. */
+  readonly missingKindMs: number
+}
+
+const TIMING: Timing = { watchSeconds: 300, inactivityMs: 150_000, backoffMs: 200, maxBackoffMs: 20_000, missingKindMs: 10_000 }
+
+export type Informer = ReturnType<typeof createInformer>
+
+export function createInformer(options: InformerOptions) {
+  const { client, type, namespace, labelSelector, transform = (object) => object, onChange = () => {}, onProblem = () => {} } = options
+  const timing = { ...TIMING, ...options.timing }
+  const store = new Map<string, KubeObject>()
+  let resourceVersion: string | undefined
+  let synced = false
+  let kindMissing = false
+  let heardAt = 0
+  let relists = 0
+  const waiting: (() => void)[] = []
+
+  function put(object: KubeObject, source: ChangeSource = 'watch'): void {
+    const key = keyOf(object)
+    const previous = store.get(key)
+    // our own write is in the cache before its event comes: events older than what is known are ignored
+    if (previous !== undefined && compareResourceVersions(object.metadata.resourceVersion, previous.metadata.resourceVersion) <= 0 && previous.metadata.uid === object.metadata.uid) return
+    const current = transform(object)
+    store.set(key, current)
+    onChange(previous, current, source)
+  }
+
+  function drop(object: KubeObject): void {
+    const key = keyOf(object)
+    const previous = store.get(key)
+    if (previous === undefined || compareResourceVersions(object.metadata.resourceVersion, previous.metadata.resourceVersion) < 0) return
+    store.delete(key)
+    onChange(previous, undefined, 'watch')
+  }
+
+  function markSynced(): void {
+    synced = true
+    heardAt = performance.now()
+    for (const resolve of waiting.splice(0)) resolve()
+  }
+
+  /** No CRD (any more): nothing of this kind exists, which is knowledge too. */
+  function markMissing(): void {
+    kindMissing = true
+    resourceVersion = undefined
+    const gone = [...store.values()]
+    store.clear()
+    for (const object of gone) onChange(object, undefined, 'watch')
+    markSynced()
+  }
+
+  async function relist(signal: AbortSignal): Promise<void> {
+    relists++
+    // `0` is served from the API server's cache, as client-go does; after a 410 the list must be as new as the error was
+    const list = await client.list(type, { namespace, labelSelector, signal, ...(relists === 1 ? { resourceVersion: '0' } : {}) })
+    kindMissing = false
+    const seen = new Set<string>()
+    for (const item of list.items) {
+      seen.add(keyOf(item))
+      put(item)
+    }
+    for (const [key, object] of [...store]) {
+      if (seen.has(key) || compareResourceVersions(object.metadata.resourceVersion, list.resourceVersion) > 0) continue
+      store.delete(key)
+      onChange(object, undefined, 'watch')
+    }
+    resourceVersion = list.resourceVersion
+    markSynced()
+  }
+
+  async function watchOnce(signal: AbortSignal): Promise<void> {
+    const timeoutSeconds = Math.round(jittered(timing.watchSeconds, 0.2))
+    const response = await client.watch(type, { namespace, labelSelector, resourceVersion: resourceVersion!, timeoutSeconds, signal })
+    heardAt = performance.now()
+    for await (const event of readWatch(response, timing.inactivityMs)) {
+      heardAt = performance.now()
+      if (event.type === 'BOOKMARK') resourceVersion = event.resourceVersion
+      else {
+        const object = { ...event.object, apiVersion: type.apiVersion, kind: type.kind }
+        if (event.type === 'DELETED') drop(object)
+        else put(object)
+        resourceVersion = object.metadata.resourceVersion
+      }
+    }
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    const backoff = createBackoff(timing.backoffMs, timing.maxBackoffMs)
+    while (!signal.aborted) {
+      const startedAt = performance.now()
+      try {
+        if (resourceVersion === undefined) await relist(signal)
+        await watchOnce(signal)
+        // a server that ends every watch at once must not be asked in a loop
+        if (performance.now() - startedAt < 1000) await sleep(backoff.next(), signal)
+        else backoff.reset()
+      } catch (error) {
+        if (signal.aborted) return
+        if (hasCode(error, 410)) resourceVersion = undefined
+        if (error instanceof ApiError && error.unknownKind) {
+          if (!kindMissing) onProblem({ type, error, retryInMs: timing.missingKindMs })
+          markMissing()
+          await sleep(jittered(timing.missingKindMs), signal)
+          continue
+        }
+        if (performance.now() - startedAt > timing.maxBackoffMs) backoff.reset()
+        const asked = error instanceof ApiError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0
+        // a watch that fell silent is opened again at once: the connection is at fault, not the server
+        const retryInMs = error instanceof ConnectionError && error.message.includes('silent for') ? 0 : Math.max(asked, backoff.next())
+        onProblem({ type, error, retryInMs })
+        await sleep(retryInMs, signal)
+      }
+    }
+  }
+
+  return {
+    type,
+    run,
+    get: (key: string) => store.get(key),
+    values: () => store.values(),
+    size: () => store.size,
+    /** True once the first list is in, and while its kind exists or is known to be missing. */
+    synced: () => synced,
+    /** The API server does not know the kind: its CRD is missing. */
+    kindMissing: () => kindMissing,
+    relists: () => relists,
+    /** Milliseconds since anything was heard: an event, a bookmark, a new watch. */
+    silentMs: () => performance.now() - heardAt,
+    async whenSynced(): Promise<void> {
+      if (!synced) await new Promise<void>((resolve) => waiting.push(resolve))
+    },
+    /** Takes in the answer of a write, so that the next reconcile sees it before its watch event comes. */
+    record: (object: KubeObject) => put(object, 'write'),
+    /** Takes in that an object is gone. */
+    forget(object: KubeObject) {
+      const key = keyOf(object)
+      const previous = store.get(key)
+      if (previous === undefined || previous.metadata.uid !== object.metadata.uid) return
+      store.delete(key)
+      onChange(previous, undefined, 'write')
+    },
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * HTTP to the API server: one pooled keep-alive agent, JSON in and out, credentials from a kubeconfig.
+ * @kubernetes/client-node supplies kubeconfig, credentials and TLS; its own calls are not used (docs/decisions/client.md).
+ */
+import http from 'node:http'
+import https from 'node:https'
+import type { KubeConfig } from '@kubernetes/client-node'
+import { ApiError, ConnectionError } from './errors.ts'
+import { sleep } from './sleep.ts'
+
+export interface TransportOptions {
+  /** Read again after a 401, so that a rotated token is picked up. */
+  readonly loadConfig: () => KubeConfig
+  readonly userAgent: string
+  /** Requests in flight, watches apart. */
+  readonly concurrency?: number
+  /** Called when a request is dispatched, not when it is queued; throws to stop it (leader election). `write` is false for GET. */
+  readonly beforeSend?: (write: boolean) => void
+  /** Sees every finished request, for metrics. */
+  readonly observe?: (method: string, code: number | string) => void
+}
+
+export interface RequestOptions {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly path: string
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly body?: unknown
+  readonly contentType?: string
+  readonly accept?: string
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface Transport {
+  readonly server: string
+  /** The parsed JSON of a 2xx answer. Throws ApiError or ConnectionError. */
+  request(options: RequestOptions): Promise<unknown>
+  /** An open 2xx answer whose body is read as it comes; ends when `signal` aborts. */
+  stream(options: RequestOptions): Promise<http.IncomingMessage>
+  close(): void
+}
+
+interface Connection {
+  readonly base: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly agent: http.Agent
+  readonly watchAgent: http.Agent
+}
+
+const ATTEMPTS = 4
+const REQUEST_TIMEOUT_MS = 30_000
+/** Credentials are asked for again after this time; client-node re-reads a token file after 60 s. */
+const CREDENTIALS_MS = 30_000
+
+export function createTransport(options: TransportOptions): Transport {
+  let config = options.loadConfig()
+  let connection: { value: Connection; until: number } | undefined
+  let agents: { key: string; agent: http.Agent; watchAgent: http.Agent } | undefined
+  const gate = createGate(options.concurrency ?? 8)
+  const server = config.getCurrentCluster()?.server
+  if (server === undefined) throw new Error('kubeconfig: no current cluster. Set KUBECONFIG or --kubeconfig, or run inside a pod.')
+
+  async function connect(): Promise<Connection> {
+    if (connection !== undefined && connection.until > performance.now()) return connection.value
+    const tls: https.RequestOptions = {}
+    await config.applyToHTTPSOptions(tls)
+    const cluster = config.getCurrentCluster()
+    const key = JSON.stringify([String(tls.ca ?? ''), String(tls.cert ?? ''), tls.rejectUnauthorized, tls.servername, cluster?.proxyUrl])
+    if (agents?.key !== key) {
+      agents?.agent.destroy()
+      agents = { key, ...createAgents(server!, tls, cluster?.proxyUrl !== undefined) }
+    }
+    const headers: Record<string, string> = { 'user-agent': options.userAgent }
+    for (const [name, value] of Object.entries(tls.headers ?? {})) headers[name.toLowerCase()] = String(value)
+    if (typeof tls.auth === 'string') headers['authorization'] = `Basic ${Buffer.from(tls.auth).toString('base64')}`
+    const value = { base: new URL(server!), headers, agent: agents.agent, watchAgent: agents.watchAgent }
+    connection = { value, until: performance.now() + CREDENTIALS_MS }
+    return value
+  }
+
+  function reload(): void {
+    config = options.loadConfig()
+    connection = undefined
+  }
+
+  async function send(request: RequestOptions, watch: boolean): Promise<http.IncomingMessage> {
+    const { base, headers, agent, watchAgent } = await connect()
+    const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body))
+    options.beforeSend?.(request.method !== 'GET')
+    return await new Promise<http.IncomingMessage>((resolve, reject) => {
+      const outgoing = (base.protocol === 'http:' ? http : https).request(
+        {
+          protocol: base.protocol,
+          hostname: base.hostname.replace(/^\[|\]$/g, ''),
+          port: base.port,
+          path: base.pathname.replace(/\/$/, '') + request.path + queryText(request.query),
+          method: request.method,
+          agent: watch ? watchAgent : agent,
+          headers: {
+            ...headers,
+            accept: request.accept ?? 'application/json',
+            ...(body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json', 'content-length': body.length }),
+          },
+          ...(request.signal === undefined ? {} : { signal: request.signal }),
+        },
+        resolve,
+      )
+      const timer = setTimeout(() => outgoing.destroy(new Error(`no answer within ${(request.timeoutMs ?? REQUEST_TIMEOUT_MS) / 1000} s`)), request.timeoutMs ?? REQUEST_TIMEOUT_MS)
+      outgoing.once('response', (response) => {
+        if (watch) clearTimeout(timer)
+        else response.once('close', () => clearTimeout(timer))
+      })
+      outgoing.once('error', (error) => {
+        clearTimeout(timer)
+        reject(error)
+      })
+      outgoing.end(body)
+    })
+  }
+
+  /** Retries what is safe to send again: everything but POST after a lost connection, everything after 429 and one 401. */
+  async function attempt<T>(request: RequestOptions, watch: boolean, read: (response: http.IncomingMessage) => Promise<T>): Promise<T> {
+    const name = `${request.method} ${request.path}`
+    for (let count = 1; ; count++) {
+      let failure: Error
+      try {
+        const response = await send(request, watch)
+        const code = response.statusCode ?? 0
+        options.observe?.(request.method, code)
+        if (code >= 200 && code < 300) return await read(response)
+        failure = new ApiError(name, code, parseBody(await readAll(response)), retryAfterOf(response))
+      } catch (error) {
+        if (request.signal?.aborted === true) throw error
+        if (!(error instanceof Error) || !isConnectionFailure(error)) throw error
+        options.observe?.(request.method, '<error>')
+        failure = new ConnectionError(name, error)
+      }
+      if (count >= ATTEMPTS || !(await mayRetry(failure, request, count))) throw failure
+    }
+  }
+
+  async function mayRetry(failure: Error, request: RequestOptions, count: number): Promise<boolean> {
+    if (failure instanceof ConnectionError) {
+      // a kept-alive socket that the server closed meanwhile; one fresh try, then it is the caller's to back off
+      if (count > 1 || request.method === 'POST' || failure.code !== 'ECONNRESET') return false
+      return true
+    }
+    if (!(failure instanceof ApiError)) return false
+    if (failure.code === 401 && count === 1) {
+      reload()
+      return true
+    }
+    if (failure.code !== 429) return false
+    await sleep(Math.min(failure.retryAfter ?? 1, 30) * 1000, request.signal)
+    return request.signal?.aborted !== true
+  }
+
+  return {
+    server,
+    request: (request) => gate(() => attempt(request, false, async (response) => parseBody(await readAll(response)))),
+    stream: (request) => attempt(request, true, (response) => Promise.resolve(response)),
+    close() {
+      agents?.agent.destroy()
+      agents?.watchAgent.destroy()
+    },
+  }
+}
+
+function createAgents(server: string, tls: https.RequestOptions, proxied: boolean): { agent: http.Agent; watchAgent: http.Agent } {
+  if (proxied && tls.agent instanceof http.Agent) return { agent: tls.agent, watchAgent: tls.agent }
+  const { ca, cert, key, rejectUnauthorized, servername, passphrase, pfx } = tls
+  const secure = Object.fromEntries(Object.entries({ ca, cert, key, rejectUnauthorized, servername, passphrase, pfx }).filter(([, value]) => value !== undefined))
+  const create = (): http.Agent =>
+    server.startsWith('http:')
+      ? new http.Agent({ keepAlive: true, keepAliveMsecs: 15_000, scheduling: 'lifo' })
+      : new https.Agent({ keepAlive: true, keepAliveMsecs: 15_000, scheduling: 'lifo', ...secure })
+  return { agent: create(), watchAgent: create() }
+}
+
+/** Runs at most `size` at once, the rest in order of arrival. */
+function createGate(size: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let free = size
+  const waiting: (() => void)[] = []
+  return async (work) => {
+    if (free > 0) free--
+    else await new Promise<void>((resolve) => waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) free++
+      else next()
+    }
+  }
+}
+
+async function readAll(response: http.IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function parseBody(text: string): unknown {
+  if (text === '') return undefined
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return text
+  }
+}
+
+function queryText(query: RequestOptions['query']): string {
+  if (query === undefined) return ''
+  const params = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) params.set(name, String(value))
+  const text = params.toString()
+  return text === '' ? '' : `?${text}`
+}
+
+function retryAfterOf(response: http.IncomingMessage): number | undefined {
+  const seconds = Number(response.headers['retry-after'])
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined
+}
+
+/** Everything that the socket, TLS or the parser of the answer reports; a bug of ours (TypeError, …) is not one. */
+function isConnectionFailure(error: Error): boolean {
+  return 'code' in error || error.message.startsWith('no answer within') || error.message === 'aborted' || error.message === 'socket hang up'
+}

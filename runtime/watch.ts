@@ -1,0 +1,53 @@
+/**
+ * One watch connection as an iterator of events: lines of JSON, an inactivity timer, ERROR events as errors
+ * (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
+ */
+import type { IncomingMessage } from 'node:http'
+import type { KubeObject } from './object.ts'
+import { ApiError, ConnectionError, isStatus } from './errors.ts'
+
+export type WatchEvent =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: KubeObject }
+  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
+
+/** Longest line accepted: etcd's default limit on an object is 1.5 MiB. */
+const MAX_LINE = 16 * 1024 * 1024
+
+/**
+ * Yields events until the server ends the watch. Throws ApiError for an ERROR event (410 among them) and
+ * ConnectionError when nothing was heard for `inactivityMs`, when a line is no JSON, or when the connection breaks.
+ */
+export async function* readWatch(response: IncomingMessage, inactivityMs: number): AsyncGenerator<WatchEvent> {
+  const timer = setTimeout(() => response.destroy(new Error(`silent for ${inactivityMs / 1000} s`)), inactivityMs)
+  response.setEncoding('utf8')
+  let rest = ''
+  try {
+    for await (const chunk of response as AsyncIterable<string>) {
+      timer.refresh()
+      rest += chunk
+      let start = 0
+      for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n', start)) {
+        const line = rest.slice(start, end)
+        start = end + 1
+        if (line !== '') yield parseEvent(line)
+      }
+      rest = rest.slice(start)
+      if (rest.length > MAX_LINE) throw new Error('a line of over 16 MiB')
+    }
+  } catch (error) {
+    throw error instanceof ApiError ? error : new ConnectionError('watch', error)
+  } finally {
+    clearTimeout(timer)
+    response.destroy()
+  }
+}
+
+function parseEvent(line: string): WatchEvent {
+  const event = JSON.parse(line) as { type?: string; object?: KubeObject }
+  const { type, object } = event
+  if (type === 'ERROR') throw new ApiError('watch', isStatus(object) ? (object.code ?? 500) : 500, object)
+  if (object?.metadata === undefined) throw new Error(`event without an object: ${line.slice(0, 200)}`)
+  if (type === 'BOOKMARK') return { type, resourceVersion: object.metadata.resourceVersion ?? '' }
+  if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') return { type, object }
+  throw new Error(`event of unknown type ${String(type)}`)
+}

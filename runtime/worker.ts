@@ -1,0 +1,39 @@
+/** Workers: take keys from a queue, reconcile, put them back when asked; one key is never in two workers. */
+import type { WorkQueue } from './work-queue.ts'
+
+export interface Result {
+  /** Come back after this time, milliseconds. */
+  readonly requeueAfterMs?: number | undefined
+  /** Come back after the key's growing backoff. */
+  readonly retry?: boolean | undefined
+}
+
+export interface WorkerOptions {
+  readonly queue: WorkQueue
+  readonly concurrency: number
+  /** Must report its own failures; what it throws is a bug and is retried with backoff. */
+  readonly reconcile: (key: string) => Promise<Result>
+  readonly onPanic: (key: string, error: unknown) => void
+}
+
+/** Resolves when the queue is closed and every reconcile in progress has ended. */
+export async function runWorkers({ queue, concurrency, reconcile, onPanic }: WorkerOptions): Promise<void> {
+  async function work(): Promise<void> {
+    for (let key = await queue.next(); key !== undefined; key = await queue.next()) {
+      let result: Result
+      try {
+        result = await reconcile(key)
+      } catch (error) {
+        onPanic(key, error)
+        result = { retry: true }
+      }
+      if (result.retry === true) queue.addRateLimited(key)
+      else {
+        queue.forget(key)
+        if (result.requeueAfterMs !== undefined) queue.addAfter(key, result.requeueAfterMs)
+      }
+      queue.done(key)
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, work))
+}

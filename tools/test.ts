@@ -1,0 +1,77 @@
+/**
+ * Runs the tests: `npm test`, or `npm test -- test/unit/merge.test.ts …` for some of them. All integration tests share one local
+ * cluster, which is started here when one of the files asks for it (test/helpers/cluster.ts).
+ */
+import { globSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, relative, resolve } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { parseArgs } from 'node:util'
+import { startCluster } from '../local-cluster/cluster.ts'
+import { installCrds } from '../local-cluster/crds.ts'
+import { endWithParent } from '../local-cluster/parent.ts'
+import { startProgress } from '../local-cluster/setup/progress.mjs'
+import { SHARED_CLUSTER_VARIABLE } from '../test/helpers/cluster.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+const FILE_TIMEOUT_MS = 10 * 60_000
+// Integration tests wait more than they compute.
+const CONCURRENCY = availableParallelism() + 1
+
+endWithParent()
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    /** Only the tests whose name matches. */
+    name: { type: 'string', short: 'n' },
+  },
+})
+const files = positionals.length > 0 ? positionals.map((file) => resolve(file)) : globSync(join(ROOT, 'test/**/*.test.ts')).sort()
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort())
+
+const cluster = files.some(usesCluster) ? await startCluster({ name: 'test' }) : undefined
+if (cluster !== undefined) {
+  process.env[SHARED_CLUSTER_VARIABLE] = cluster.dir // Inherited by the test processes.
+  await installCrds(cluster)
+}
+try {
+  process.exitCode = (await runTests()) ? 0 : 1
+} finally {
+  await cluster?.stop()
+}
+
+function usesCluster(file: string): boolean {
+  return readFileSync(file, 'utf8').includes('helpers/cluster.ts')
+}
+
+/** Runs the files and shows node:test's own report; resolves with whether all passed. */
+async function runTests(): Promise<boolean> {
+  const progress = startProgress(`Testing ${files.length} files`, { quietMs: 1000 })
+  const running = new Set<string>()
+  let completed = 0
+  let success = false
+  const tests = run({
+    files,
+    concurrency: CONCURRENCY,
+    timeout: FILE_TIMEOUT_MS,
+    signal: stop.signal,
+    ...(values.name === undefined ? {} : { testNamePatterns: [values.name] }),
+  })
+  const show = () => progress.update(`${completed} tests done; ${[...running].join(', ')}`)
+  tests.on('test:dequeue', ({ name, nesting }) => {
+    if (nesting === 0 && name.endsWith('.test.ts')) running.add(relative(ROOT, name))
+    show()
+  })
+  tests.on('test:complete', ({ name }) => {
+    if (!running.delete(relative(ROOT, name))) completed++
+    show()
+  })
+  tests.on('test:summary', (summary) => {
+    if (summary.file === undefined) success = summary.success
+  })
+  for await (const chunk of tests.compose(new spec())) progress.print(String(chunk))
+  progress.stop()
+  return success
+}
