@@ -44,7 +44,10 @@ export async function buildControlPlane(folder: string, environment: NodeJS.Proc
       })
     }
     progress.update('Istio CRDs and kwok stages')
-    copyFileSync(join(await moduleFolder(go, 'istio.io/api'), 'kubernetes/customresourcedefinitions.gen.yaml'), join(partial, 'istio-crds.yaml'))
+    copyFileSync(
+      join(await moduleFolder(go, 'istio.io/api'), 'kubernetes/customresourcedefinitions.gen.yaml'),
+      join(partial, 'istio-crds.yaml'),
+    )
     copyStages(await moduleFolder(go, 'sigs.k8s.io/kwok'), join(partial, 'stages'))
     renameSync(partial, folder)
     progress.done()

@@ -3,8 +3,8 @@
  * and kwok, which plays a node whose pods become Ready. Each cluster has its own temporary folder and port; several run side by side.
  */
 import { openCluster, type ClusterAccess, type ClusterDescription } from './access.ts'
-import { findBinaries, type Binaries } from './binaries.ts'
-import { clusterFiles, secret, writeClusterFiles, writePrivate, type ClusterFiles } from './files.ts'
+import { BASE_PROGRAMS, CONTROLLER_PROGRAMS, findBinaries, kwokStages, type Program } from './binaries.ts'
+import { clusterFiles, secret, writeClusterFiles, writePrivate } from './files.ts'
 import { createNode, nodeIsReady } from './node.ts'
 import { apiServerArgs, controllerManagerArgs, etcdArgs, kwokArgs, schedulerArgs } from './parts.ts'
 import { freePort } from './ports.ts'
@@ -27,18 +27,15 @@ export interface ClusterOptions {
   readonly apiServerArgs?: readonly string[]
 }
 
-const BASE_PARTS = ['etcd', 'kube-apiserver'] as const
-const CONTROLLER_PARTS = ['kube-controller-manager', 'kube-scheduler', 'kwok'] as const
-
-export type PartName = (typeof BASE_PARTS)[number] | (typeof CONTROLLER_PARTS)[number]
-
 export interface Cluster extends ClusterAccess, AsyncDisposable {
   /** Ends one part (SIGKILL unless told otherwise) and waits until it is gone: a fault, for tests. */
-  readonly stopPart: (name: PartName, signal?: NodeJS.Signals) => Promise<void>
+  readonly stopPart: (name: Program, signal?: NodeJS.Signals) => Promise<void>
   /** Starts an ended part again with the same data and address; resolves when the API server is ready (all parts but etcd). */
-  readonly startPart: (name: PartName) => Promise<void>
+  readonly startPart: (name: Program) => Promise<void>
   /** Sends a signal to a running part: SIGSTOP makes one that hangs, SIGCONT lets it go on. */
-  readonly signalPart: (name: PartName, signal: NodeJS.Signals) => void
+  readonly signalPart: (name: Program, signal: NodeJS.Signals) => void
+  /** Starts another program, its log in the cluster's folder. It never outlives the cluster. */
+  readonly supervise: (name: string, command: Command) => Part
   /** Ends the cluster and removes its folder. */
   readonly stop: () => Promise<void>
 }
@@ -46,11 +43,12 @@ export interface Cluster extends ClusterAccess, AsyncDisposable {
 /** Starts a cluster; resolves when its API server is ready and, with controllers, its node is too. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { audit = true, controllers = true, name = 'cluster', apiServerArgs: extra = [] } = options
-  const binaries = await findBinaries()
+  const binaries = await findBinaries(controllers ? [...BASE_PROGRAMS, ...CONTROLLER_PROGRAMS] : BASE_PROGRAMS)
+  const stages = controllers ? await kwokStages() : []
   const supervisor = await createSupervisor(`slimeboot-${name}`)
   const progress = startProgress('Starting the local cluster', { quietMs: QUIET_MS })
   const files = clusterFiles(supervisor.dir)
-  const parts = new Map<PartName, Part>()
+  const parts = new Map<Program, Part>()
   try {
     const userKey = secret()
     const [port, webhook] = await Promise.all([freePort(), startTokenWebhook(userKey)])
@@ -58,24 +56,30 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     const { adminToken } = writeClusterFiles(files, server, webhook.url)
     writePrivate(files.access, JSON.stringify({ server, adminToken, userKey } satisfies ClusterDescription))
     const access = openCluster(supervisor.dir)
-    const commands = partCommands(binaries, files, apiServerArgs(files, { port, audit, extra }))
+    const args: Record<Program, readonly string[]> = {
+      etcd: etcdArgs(files),
+      'kube-apiserver': apiServerArgs(files, { port, audit, extra }),
+      'kube-controller-manager': controllerManagerArgs(files),
+      'kube-scheduler': schedulerArgs(files),
+      kwok: kwokArgs(files.kwokKubeconfig, stages),
+    }
 
-    const start = (part: PartName) => void parts.set(part, supervisor.start(part, commands[part]))
+    const start = (part: Program) => void parts.set(part, supervisor.start(part, binaries.command(part, args[part])))
     const apiServerReady = async () => (await access.request('GET', '/readyz')).status === 200
     const wait = async (what: string, probe: () => Promise<boolean>) => {
       progress.update(`waiting for ${what}`)
       await waitReady(what, [...parts.values()], probe)
     }
-    BASE_PARTS.forEach(start)
+    BASE_PROGRAMS.forEach(start)
     await wait('kube-apiserver', apiServerReady)
     if (controllers) {
-      CONTROLLER_PARTS.forEach(start)
+      CONTROLLER_PROGRAMS.forEach(start)
       await createNode(access.request)
       await wait('the node', async () => await nodeIsReady(access.request))
     }
     progress.stop()
 
-    const partOf = (part: PartName): Part => {
+    const partOf = (part: Program): Part => {
       const found = parts.get(part)
       if (found === undefined) throw new Error(`this cluster was started without ${part}`)
       return found
@@ -93,6 +97,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
         if (part !== 'etcd') await waitReady(part, [partOf(part)], apiServerReady)
       },
       signalPart: (part, signal) => void process.kill(partOf(part).pid, signal),
+      supervise: supervisor.start,
       stop,
       [Symbol.asyncDispose]: stop,
     }
@@ -100,15 +105,5 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     progress.stop()
     await supervisor.close()
     throw error
-  }
-}
-
-function partCommands(binaries: Binaries, files: ClusterFiles, apiServer: readonly string[]): Record<PartName, Command> {
-  return {
-    etcd: binaries.etcd(etcdArgs(files)),
-    'kube-apiserver': binaries.apiServer(apiServer),
-    'kube-controller-manager': binaries.controllerManager(controllerManagerArgs(files)),
-    'kube-scheduler': binaries.scheduler(schedulerArgs(files)),
-    kwok: binaries.kwok(kwokArgs(files.kwokKubeconfig, binaries.stages)),
   }
 }

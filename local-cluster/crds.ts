@@ -3,7 +3,7 @@ import { loadAll } from 'js-yaml'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ClusterAccess } from './access.ts'
-import { findBinaries } from './binaries.ts'
+import { istioCrds } from './binaries.ts'
 import { waitReady } from './wait.ts'
 
 const CRDS_PATH = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
@@ -28,7 +28,7 @@ export interface CrdSources {
 
 /** Installs them by server-side apply (again is harmless); resolves when the API server serves every one. */
 export async function installCrds(cluster: Pick<ClusterAccess, 'request'>, { own = true, istio = true }: CrdSources = {}): Promise<void> {
-  const definitions = [...(own ? ownCrds() : []), ...(istio ? definitionsIn((await findBinaries()).istioCrds) : [])]
+  const definitions = [...(own ? ownCrds() : []), ...(istio ? definitionsIn(await istioCrds()) : [])]
   await Promise.all(definitions.map(async (definition) => await apply(cluster, definition)))
   await waitReady('CustomResourceDefinitions', [], async () => {
     const served = await Promise.all(definitions.map(async (definition) => await isServed(cluster, definition)))

@@ -1,16 +1,20 @@
-/** `npm run cluster`: a local cluster that stays until Ctrl-C. */
-import { once } from 'node:events'
+/** `npm run cluster`: a local cluster with all CRDs that stays until Ctrl-C. */
 import { startCluster } from './cluster.ts'
+import { installCrds } from './crds.ts'
 import { endWithParent } from './parent.ts'
+import { startProgress } from './setup/progress.mjs'
+import { untilSignal } from './signals.ts'
 
 endWithParent()
-const cluster = await startCluster({ name: 'keep' })
-console.log(`The cluster is up (etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok; logs in ${cluster.dir}). Use it with:
+const signal = untilSignal()
+const progress = startProgress('Starting the local cluster')
+await using cluster = await startCluster({ name: 'keep' })
+await installCrds(cluster)
+progress.done('ready')
+console.log(`etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok are up, with the CRDs of this project and of Istio.
+Logs, keys and the audit log: ${cluster.dir}
 
 export KUBECONFIG=${cluster.kubeconfig}
 
 Ctrl-C ends it and leaves nothing behind.`)
-const stay = setInterval(() => {}, 60_000)
-await Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal)))
-clearInterval(stay)
-await cluster.stop()
+await signal

@@ -6,7 +6,10 @@ const NODE_NAME = 'local'
 const NODE = {
   apiVersion: 'v1',
   kind: 'Node',
-  metadata: { name: NODE_NAME, labels: { 'kubernetes.io/hostname': NODE_NAME, 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' } },
+  metadata: {
+    name: NODE_NAME,
+    labels: { 'kubernetes.io/hostname': NODE_NAME, 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' },
+  },
   status: { allocatable: CAPACITY, capacity: CAPACITY },
 }
 

@@ -49,6 +49,8 @@ export function controllerManagerArgs(files: ClusterFiles): string[] {
     `--service-account-private-key-file=${files.serviceAccountKey}`,
     '--leader-elect=false',
     '--secure-port=0',
+    // a late heartbeat on a busy machine would mark pods not ready, and kwok does not make them ready again
+    '--node-monitor-grace-period=24h',
     // kwok's nodes need no cloud, no routes and no disks: fewer controllers start faster.
     '--controllers=*,-cloud-node-lifecycle-controller,-node-route-controller,-persistentvolume-attach-detach-controller',
   ]

@@ -1,6 +1,9 @@
 /** Configuration of `slimeboot run`: flags and environment into one frozen object; the only reader of process.env. */
+import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Address } from '../runtime/health-server.ts'
+import { type ElectionTiming, timingProblem } from '../runtime/leader-election.ts'
 import type { LogFormat } from './logger.ts'
 
 export interface OperatorConfig {
@@ -15,12 +18,39 @@ export interface OperatorConfig {
   readonly defaults: string | undefined
   readonly logLevel: string
   readonly logFormat: LogFormat
-  /** Name of this replica, for Events. */
+  /** Where /livez, /readyz and /metrics are served; undefined: nowhere. */
+  readonly healthAddress: Address | undefined
+  /** Undefined: this process works without asking. */
+  readonly leaderElection: ElectionConfig | undefined
+  /** Name of this replica, for Events, Lease and user agent. */
   readonly podName: string
 }
 
+export interface ElectionConfig {
+  readonly namespace: string
+  readonly name: string
+  readonly timing: ElectionTiming
+}
+
+/** What the flags give; `configOf` makes the configuration of it. */
+export interface RunFlags extends Omit<OperatorConfig, 'podName' | 'leaderElection'> {
+  readonly leaderElect: boolean
+  readonly leaderElectNamespace: string | undefined
+  readonly leaderElectName: string
+  /** Milliseconds. */
+  readonly leaseDuration: number
+  readonly renewDeadline: number
+  readonly retryPeriod: number
+}
+
+const LEASE_NAME = 'slime-boot'
+/** The kubelet puts it into each pod that has a ServiceAccount token. */
+const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace'
+
 /** Adds the flags of `run` to a command; each can come from the environment. */
 export function withConfigOptions(command: Command): Command {
+  const pod = isPod()
+  const election = (flags: string, description: string): Option => new Option(flags, description).helpGroup('Leader election (of all replicas one works, the others stand by):')
   return command
     .addOption(new Option('--kubeconfig <path>', 'kubeconfig file; without one the ServiceAccount of the pod').env('KUBECONFIG'))
     .addOption(new Option('--watch-namespaces <list>', 'serve only SlimeBoots in these namespaces, separated by commas').env('WATCH_NAMESPACE').default([], 'all').argParser(parseList))
@@ -30,10 +60,49 @@ export function withConfigOptions(command: Command): Command {
     .addOption(new Option('--defaults <file>', 'YAML of spec fields that come between the built-in defaults and each spec').env('SLIMEBOOT_DEFAULTS'))
     .addOption(new Option('--log-level <level>', 'what is logged').env('SLIMEBOOT_LOG_LEVEL').choices(['error', 'warn', 'info', 'debug']).default('info'))
     .addOption(new Option('--log-format <format>', 'json for machines, text for people').env('SLIMEBOOT_LOG_FORMAT').choices(['json', 'text']).default(process.stderr.isTTY ? 'text' : 'json', 'text on a terminal, else json'))
+    .addOption(new Option('--health-address <host:port>', 'serve /livez, /readyz and /metrics here; :8080 is all addresses, 0 is off').env('SLIMEBOOT_HEALTH_ADDRESS').default(pod ? { port: 8080 } : undefined, 'in a pod :8080, else 0').argParser(parseAddress))
+    .addOption(election('--leader-elect [boolean]', 'work only while holding the Lease; needed with several replicas').env('SLIMEBOOT_LEADER_ELECT').default(pod, 'in a pod true, else false').preset(true).argParser(parseBoolean))
+    .addOption(election('--leader-elect-namespace <namespace>', 'namespace of the Lease').env('POD_NAMESPACE').default(podNamespace(), 'that of the pod'))
+    .addOption(election('--leader-elect-name <name>', 'name of the Lease; each shard (--selector) needs its own').env('SLIMEBOOT_LEADER_ELECT_NAME').default(LEASE_NAME))
+    .addOption(election('--lease-duration <duration>', 'others take over when the leader was not heard of for this time; whole seconds').env('SLIMEBOOT_LEASE_DURATION').default(15_000, '15s').argParser(parseDuration))
+    .addOption(election('--renew-deadline <duration>', 'the leader gives up (exit code 1) when it could not renew for this time').env('SLIMEBOOT_RENEW_DEADLINE').default(10_000, '10s').argParser(parseDuration))
+    .addOption(election('--retry-period <duration>', 'time between two looks at the Lease').env('SLIMEBOOT_RETRY_PERIOD').default(2000, '2s').argParser(parseDuration))
 }
 
-export function configOf(options: Omit<OperatorConfig, 'podName'>): OperatorConfig {
-  return Object.freeze({ ...options, podName: process.env['POD_NAME'] ?? hostname() })
+/** Throws InvalidArgumentError for flags that contradict each other. */
+export function configOf({ leaderElect, leaderElectNamespace, leaderElectName, leaseDuration, renewDeadline, retryPeriod, ...rest }: RunFlags): OperatorConfig {
+  const election = (): ElectionConfig => {
+    const timing = { leaseDurationMs: leaseDuration, renewDeadlineMs: renewDeadline, retryPeriodMs: retryPeriod }
+    const problem = timingProblem(timing)
+    if (problem !== undefined) throw new InvalidArgumentError(`--lease-duration, --renew-deadline, --retry-period: ${problem}.`)
+    if (leaderElectNamespace === undefined || leaderElectNamespace === '') throw new InvalidArgumentError('--leader-elect needs --leader-elect-namespace outside a pod.')
+    if (rest.selector !== undefined && leaderElectName === LEASE_NAME) throw new InvalidArgumentError(`--selector makes a shard, and each shard has its own leader: set --leader-elect-name to another name than ${LEASE_NAME}.`)
+    return { namespace: leaderElectNamespace, name: leaderElectName, timing }
+  }
+  return Object.freeze({ ...rest, leaderElection: leaderElect ? election() : undefined, podName: process.env['POD_NAME'] ?? hostname() })
+}
+
+function isPod(): boolean {
+  return process.env['POD_NAMESPACE'] !== undefined || existsSync(NAMESPACE_FILE)
+}
+
+function podNamespace(): string | undefined {
+  return existsSync(NAMESPACE_FILE) ? readFileSync(NAMESPACE_FILE, 'utf8').trim() : undefined
+}
+
+/** `host:port`, `:port` (all addresses), `[::1]:port`; undefined for `0`. */
+export function parseAddress(text: string): Address | undefined {
+  if (text === '0' || text === '') return undefined
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3])
+  if (match === null || port > 65_535) throw new InvalidArgumentError('Write host:port, :port for all addresses, or 0 for none.')
+  const host = match[1] ?? match[2] ?? ''
+  return host === '' ? { port } : { host, port }
+}
+
+function parseBoolean(text: string): boolean {
+  if (text !== 'true' && text !== 'false') throw new InvalidArgumentError('Write true or false.')
+  return text === 'true'
 }
 
 function parseList(text: string): readonly string[] {

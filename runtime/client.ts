@@ -97,13 +97,19 @@ export function createClient(transport: Transport) {
       })) as KubeObject
     },
 
-    async create(type: ResourceType, object: KubeObject, fieldManager?: string): Promise<KubeObject> {
+    async create(type: ResourceType, object: KubeObject, fieldManager?: string, signal?: AbortSignal): Promise<KubeObject> {
       return (await transport.request({
         method: 'POST',
         path: collectionPath(type, type.namespaced ? object.metadata.namespace : undefined),
         query: { fieldManager },
         body: object,
+        signal,
       })) as KubeObject
+    },
+
+    /** Replaces the whole object (PUT); with `metadata.resourceVersion` only if it is still that one, else ApiError 409. */
+    async replace(type: ResourceType, object: KubeObject, signal?: AbortSignal): Promise<KubeObject> {
+      return (await transport.request({ method: 'PUT', path: objectPath(refOf(type, object)), body: object, signal })) as KubeObject
     },
 
     /** JSON patch (RFC 6902): all operations or none. */

@@ -4,6 +4,7 @@
  */
 import http from 'node:http'
 import https from 'node:https'
+import { TLSSocket } from 'node:tls'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { ApiError, ConnectionError } from './errors.ts'
 import { sleep } from './sleep.ts'
@@ -114,7 +115,19 @@ export function createTransport(options: TransportOptions): Transport {
         clearTimeout(timer)
         reject(error)
       })
-      outgoing.end(body)
+      const { beforeSend } = options
+      if (beforeSend === undefined || request.method === 'GET') outgoing.end(body)
+      else {
+        // a handshake may take longer than the right to write lasts
+        whenConnected(outgoing, () => {
+          try {
+            beforeSend(true)
+            outgoing.end(body)
+          } catch (error) {
+            outgoing.destroy(error as Error)
+          }
+        })
+      }
     })
   }
 
@@ -175,6 +188,15 @@ function createAgents(server: string, tls: https.RequestOptions, proxied: boolea
       ? new http.Agent({ keepAlive: true, keepAliveMsecs: 15_000, scheduling: 'lifo' })
       : new https.Agent({ keepAlive: true, keepAliveMsecs: 15_000, scheduling: 'lifo', ...secure })
   return { agent: create(), watchAgent: create() }
+}
+
+/** Calls `ready` when the request's socket can be written to: nothing lies between that and the wire. */
+function whenConnected(outgoing: http.ClientRequest, ready: () => void): void {
+  outgoing.once('socket', (socket) => {
+    const handshaking = socket instanceof TLSSocket && 'secureConnecting' in socket && socket.secureConnecting === true
+    if (socket.connecting || handshaking) socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', ready)
+    else ready()
+  })
 }
 
 /** Runs at most `size` at once, the rest in order of arrival. */

@@ -5,15 +5,29 @@ export interface WorkQueueOptions {
   /** Backoff of a key that keeps failing, milliseconds. */
   readonly firstBackoffMs?: number
   readonly maxBackoffMs?: number
+  readonly observer?: WorkQueueObserver
+}
+
+/** Sees what happens to keys, for metrics. */
+export interface WorkQueueObserver {
+  /** A key came into the queue; not when it was there already. */
+  added(): void
+  /** A worker took a key that had waited so long, milliseconds. */
+  taken(waitedMs: number): void
+  finished(workedMs: number): void
+  /** A key was put back with its backoff. */
+  retried(): void
 }
 
 export type WorkQueue = ReturnType<typeof createWorkQueue>
 
 export function createWorkQueue(options: WorkQueueOptions = {}) {
-  const { firstBackoffMs = 500, maxBackoffMs = 300_000 } = options
-  const ready = new Set<string>()
-  const active = new Set<string>()
-  const again = new Set<string>()
+  const { firstBackoffMs = 500, maxBackoffMs = 300_000, observer } = options
+  /** Waiting keys, and those that changed while they were worked on: since when. */
+  const ready = new Map<string, number>()
+  const again = new Map<string, number>()
+  /** Keys that are worked on: since when. */
+  const active = new Map<string, number>()
   const timers = new Map<string, { at: number; timer: NodeJS.Timeout }>()
   const failures = new Map<string, number>()
   const idle: ((key: string | undefined) => void)[] = []
@@ -21,16 +35,29 @@ export function createWorkQueue(options: WorkQueueOptions = {}) {
 
   function add(key: string): void {
     if (closed) return
+    const waiting = active.has(key) ? again : ready
+    if (waiting.has(key)) return
+    observer?.added()
+    enqueue(key, performance.now())
+  }
+
+  function enqueue(key: string, since: number): void {
     if (active.has(key)) {
-      again.add(key)
+      again.set(key, since)
       return
     }
     const worker = idle.shift()
-    if (worker === undefined) ready.add(key)
+    if (worker === undefined) ready.set(key, since)
     else {
-      active.add(key)
+      take(key, since)
       worker(key)
     }
+  }
+
+  function take(key: string, since: number): void {
+    const now = performance.now()
+    active.set(key, now)
+    observer?.taken(now - since)
   }
 
   function addAfter(key: string, ms: number): void {
@@ -56,23 +83,31 @@ export function createWorkQueue(options: WorkQueueOptions = {}) {
       failures.set(key, tries + 1)
       const ms = jittered(Math.min(firstBackoffMs * 2 ** Math.min(tries, 30), maxBackoffMs), 0.1)
       addAfter(key, ms)
+      observer?.retried()
       return ms
     },
     forget: (key: string) => void failures.delete(key),
     /** The next key, or undefined once closed. Call `done` with it afterwards. */
     async next(): Promise<string | undefined> {
       if (closed) return undefined
-      const [key] = ready
-      if (key === undefined) return await new Promise((resolve) => idle.push(resolve))
+      const [first] = ready
+      if (first === undefined) return await new Promise((resolve) => idle.push(resolve))
+      const [key, since] = first
       ready.delete(key)
-      active.add(key)
+      take(key, since)
       return key
     },
     done(key: string): void {
+      const now = performance.now()
+      observer?.finished(now - (active.get(key) ?? now))
       active.delete(key)
-      if (again.delete(key)) add(key)
+      const since = again.get(key)
+      again.delete(key)
+      if (since !== undefined && !closed) enqueue(key, since)
     },
     depth: () => ready.size,
+    /** How long each key that is worked on has been, milliseconds. */
+    running: (): readonly number[] => [...active.values()].map((since) => performance.now() - since),
     close(): void {
       closed = true
       for (const { timer } of timers.values()) clearTimeout(timer)

@@ -6,6 +6,13 @@ export interface Result {
   readonly requeueAfterMs?: number | undefined
   /** Come back after the key's growing backoff. */
   readonly retry?: boolean | undefined
+  /** It failed; for metrics. `terminal`: only a change can help. */
+  readonly failed?: 'error' | 'terminal' | undefined
+}
+
+/** Sees the end of each reconcile, for metrics; `panic`: it threw. */
+export interface WorkerObserver {
+  finished(result: 'success' | 'requeue' | 'requeue_after' | 'error' | 'terminal' | 'panic', ms: number): void
 }
 
 export interface WorkerOptions {
@@ -14,19 +21,24 @@ export interface WorkerOptions {
   /** Must report its own failures; what it throws is a bug and is retried with backoff. */
   readonly reconcile: (key: string) => Promise<Result>
   readonly onPanic: (key: string, error: unknown) => void
+  readonly observer?: WorkerObserver | undefined
 }
 
 /** Resolves when the queue is closed and every reconcile in progress has ended. */
-export async function runWorkers({ queue, concurrency, reconcile, onPanic }: WorkerOptions): Promise<void> {
+export async function runWorkers({ queue, concurrency, reconcile, onPanic, observer }: WorkerOptions): Promise<void> {
   async function work(): Promise<void> {
     for (let key = await queue.next(); key !== undefined; key = await queue.next()) {
+      const startedAt = performance.now()
       let result: Result
+      let panic = false
       try {
         result = await reconcile(key)
       } catch (error) {
         onPanic(key, error)
         result = { retry: true }
+        panic = true
       }
+      observer?.finished(panic ? 'panic' : summary(result), performance.now() - startedAt)
       if (result.retry === true) queue.addRateLimited(key)
       else {
         queue.forget(key)
@@ -36,4 +48,10 @@ export async function runWorkers({ queue, concurrency, reconcile, onPanic }: Wor
     }
   }
   await Promise.all(Array.from({ length: concurrency }, work))
+}
+
+function summary({ failed, retry, requeueAfterMs }: Result): 'success' | 'requeue' | 'requeue_after' | 'error' | 'terminal' {
+  if (failed !== undefined) return failed
+  if (retry === true) return 'requeue'
+  return requeueAfterMs === undefined ? 'success' : 'requeue_after'
 }

@@ -28,6 +28,10 @@ for (const [name, { command, hint }] of Object.entries(CHECKS)) {
 /** Runs a program of node_modules/.bin; output is standard output and error together. */
 async function runTool([tool, ...args]: readonly [string, ...string[]]): Promise<{ code: number | null; output: string }> {
   const child = spawn(join(ROOT, 'node_modules', '.bin', tool), args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
-  const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number | null]>])
+  const [output, errors, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ])
   return { code, output: output + errors }
 }

@@ -2,8 +2,11 @@
 import { Command } from 'commander'
 import { messageOf } from '../../runtime/errors.ts'
 import { VERSION } from '../version.ts'
+import { diffCommand } from './diff.ts'
+import { preflightCommand } from './preflight.ts'
 import { pruneOrphansCommand } from './prune-orphans.ts'
 import { runCommand } from './run.ts'
+import { statusCommand } from './status.ts'
 import { templateCommand } from './template.ts'
 
 const program = new Command('slimeboot')
@@ -11,6 +14,9 @@ const program = new Command('slimeboot')
   .version(VERSION)
   .showHelpAfterError('(see --help)')
   .addCommand(templateCommand())
+  .addCommand(diffCommand())
+  .addCommand(preflightCommand())
+  .addCommand(statusCommand())
   .addCommand(runCommand())
   .addCommand(pruneOrphansCommand())
 
@@ -18,5 +24,5 @@ try {
   await program.parseAsync()
 } catch (error) {
   process.stderr.write(`slimeboot: ${messageOf(error)}\n`)
-  process.exitCode = 1
+  process.exitCode ??= 1
 }

@@ -16,24 +16,29 @@ export function announce(log: Logger, events: EventRecorder, boot: KubeObject, o
   for (const change of outcome.changes) if (change.action !== 'unchanged') log.info(change.action, { slimeboot, object: change.object, ...(change.fields.length === 0 ? {} : { fields: change.fields }) })
   for (const object of outcome.deleted) log.info('deleted', { slimeboot, object })
 
-  const applied = [...of('created'), ...of('configured')]
-  if (applied.length > 0) events.record(boot, 'Normal', 'Applied', `${of('created').length} created, ${of('configured').length} configured in ${ms} ms: ${listed(applied.map((change) => change.object))}`)
   for (const change of of('repaired')) events.record(boot, 'Normal', 'DriftRepaired', `${change.object}: ${listed(change.fields)}`)
   if (outcome.deleted.length > 0) events.record(boot, 'Normal', 'Pruned', listed(outcome.deleted))
-  for (const warning of outcome.warnings) events.record(boot, 'Warning', warning.reason, warning.message)
 
   if (outcome.phase === 'delete' && outcome.problems.length === 0 && outcome.waiting.length === 0) {
     log.info('gone', { slimeboot, ms })
     return
   }
   const ready = readyOf(outcome)
+  const applied = appliedText(of('created'), of('configured'), ms)
   const previous = ((boot['status'] as { conditions?: readonly Condition[] } | undefined)?.conditions ?? []).find((condition) => condition.type === 'Ready')
+  const becomesReady = ready.status === 'True' && previous?.status !== 'True'
+  if (applied !== '' && !becomesReady) events.record(boot, 'Normal', 'Applied', applied)
   if (previous?.status === ready.status && previous.reason === ready.reason && previous.message === ready.message) return
   const isProblem = outcome.problems.some((problem) => problem.retry !== 'conflict')
   if (isProblem || ready.reason === 'Contested' || ready.reason === 'WorkloadNotReady') events.record(boot, 'Warning', ready.reason, ready.message)
-  else if (ready.status === 'True' && previous?.status !== 'True') events.record(boot, 'Normal', 'Ready', ready.message)
+  else if (becomesReady) events.record(boot, 'Normal', 'Ready', `${ready.message}${applied === '' ? '' : ` (${applied})`}`)
   const level = isProblem ? 'error' : 'info'
   if (outcome.problems.every((problem) => problem.retry !== 'conflict')) log.log(level, ready.status === 'True' ? 'ready' : 'not ready', { slimeboot, reason: ready.reason, message_: ready.message, ms })
+}
+
+function appliedText(created: readonly Change[], configured: readonly Change[], ms: number): string {
+  if (created.length + configured.length === 0) return ''
+  return `${created.length} created, ${configured.length} configured in ${ms} ms: ${listed([...created, ...configured].map((change) => change.object))}`
 }
 
 function listed(items: readonly string[]): string {

@@ -36,10 +36,11 @@ export interface CompileOptions {
 
 /** Throws ReconcileError `InvalidSpec` or `RenderFailed`, both terminal. */
 export function compile(boot: KubeObject, options: CompileOptions = {}): Compiled {
-  const { errors, warnings } = validate(boot, options.facts)
+  const defaults = options.operatorDefaults === undefined ? {} : { operatorDefaults: options.operatorDefaults }
+  const { errors, warnings } = validate(boot, options.facts, defaults)
   try {
     if (errors.length > 0) throw new InvalidSpecError(errors)
-    const values = buildValues(boot, options.operatorDefaults === undefined ? {} : { operatorDefaults: options.operatorDefaults })
+    const values = buildValues(boot, defaults)
     const owner = ownerOf(boot)
     const desired = render(values).map((manifest) => ({ manifest, object: markOwned(withScope(manifest), owner) }))
     const claim = {

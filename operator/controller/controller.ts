@@ -7,8 +7,8 @@ import type { EventRecorder } from '../../runtime/events.ts'
 import { createInformer, type InformerProblem } from '../../runtime/informer.ts'
 import { identityOf, type JsonObject, keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { resourceName } from '../../runtime/resource.ts'
-import { createWorkQueue } from '../../runtime/work-queue.ts'
-import { runWorkers } from '../../runtime/worker.ts'
+import { createWorkQueue, type WorkQueueObserver } from '../../runtime/work-queue.ts'
+import { runWorkers, type WorkerObserver } from '../../runtime/worker.ts'
 import { SLIMEBOOT } from '../api/kinds.ts'
 import { OWNER_LABEL } from '../api/slimeboot.ts'
 import { createClaims } from '../apply/claims.ts'
@@ -17,9 +17,11 @@ import { createLive } from '../apply/live.ts'
 import { createNormalForms } from '../apply/normal-form.ts'
 import { claimedOwner, ownerOfKey } from '../apply/ownership.ts'
 import { createPruner } from '../apply/prune.ts'
+import { createPreflight } from '../preflight/preflight.ts'
 import { createCompiler } from './compile.ts'
 import { createFactReader } from './facts.ts'
 import { createFinalizer } from './finalizer.ts'
+import type { Outcome } from './outcome.ts'
 import { createReconciler } from './reconciler.ts'
 
 export interface ControllerOptions {
@@ -33,6 +35,14 @@ export interface ControllerOptions {
   /** Milliseconds. */
   readonly meshSettle: number
   readonly operatorDefaults?: JsonObject
+  readonly metrics?: ControllerMetrics | undefined
+}
+
+/** What sees the work from outside. */
+export interface ControllerMetrics {
+  readonly queueObserver: WorkQueueObserver
+  readonly workerObserver: WorkerObserver
+  readonly outcome: (key: string, outcome: Outcome | undefined) => void
 }
 
 /** Events that come together are one reconcile. */
@@ -42,8 +52,8 @@ const SWEEP_MS = 60_000
 export type Controller = ReturnType<typeof createController>
 
 export function createController(options: ControllerOptions) {
-  const { client, events, log, watchNamespaces, selector, workers, meshSettle, operatorDefaults } = options
-  const queue = createWorkQueue()
+  const { client, events, log, watchNamespaces, selector, workers, meshSettle, operatorDefaults, metrics } = options
+  const queue = createWorkQueue(metrics === undefined ? {} : { observer: metrics.queueObserver })
   /** Owner label to key of every SlimeBoot served. */
   const keys = new Map<string, string>()
   const orphans = new Set<string>()
@@ -56,6 +66,7 @@ export function createController(options: ControllerOptions) {
   }
   const live = createLive({ client, onChange: onObjectChange, onProblem })
   const contests = createContests()
+  const facts = createFactReader(client)
   const pruner = createPruner({ client, live, settleMs: meshSettle })
   const finalizer = createFinalizer({ client, boots, live, pruner })
   const { reconcile } = createReconciler({
@@ -64,14 +75,16 @@ export function createController(options: ControllerOptions) {
     live,
     contests,
     pruner,
+    preflight: createPreflight({ client, kindMissing: live.kindMissing }),
     finalizer,
     events,
     log,
     claims: createClaims(),
     normalForms: createNormalForms(),
     compiler: createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults }),
-    facts: createFactReader(client),
+    facts,
     enqueue: queue.add,
+    onOutcome: metrics?.outcome,
   })
 
   function onBootChange(previous: KubeObject | undefined, current: KubeObject | undefined, source: 'watch' | 'write'): void {
@@ -128,18 +141,19 @@ export function createController(options: ControllerOptions) {
 
   return {
     informers,
+    queue,
 
     /** Runs until `signal` aborts and every reconcile in progress has ended. */
     async run(signal: AbortSignal): Promise<void> {
       const watching = informers.map((informer) => informer.run(signal))
-      await Promise.race([Promise.all(informers.map((informer) => informer.whenSynced())), new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))])
+      await Promise.race([Promise.all([facts.warm(), ...informers.map((informer) => informer.whenSynced())]), new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))])
       started = true
       for (const object of live.all()) if (ownerKeys(object).length === 0) noteOrphan(object)
       if (!signal.aborted) log.info('watching', { slimeboots: bootInformers.reduce((sum, informer) => sum + informer.size(), 0), objects: live.all().length })
       const sweeping = setInterval(() => contests.sweep(), SWEEP_MS)
       signal.addEventListener('abort', () => queue.close(), { once: true })
       if (signal.aborted) queue.close()
-      await runWorkers({ queue, concurrency: workers, reconcile, onPanic: (key, error) => log.error('reconcile failed unexpectedly', { slimeboot: key, error: error instanceof Error ? error.stack : String(error) }) })
+      await runWorkers({ queue, concurrency: workers, reconcile, observer: metrics?.workerObserver, onPanic: (key, error) => log.error('reconcile failed unexpectedly', { slimeboot: key, error: error instanceof Error ? error.stack : String(error) }) })
       clearInterval(sweeping)
       await Promise.all(watching)
     },

@@ -1,6 +1,7 @@
 /** Converge: make the cluster match one compiled SlimeBoot. Read what is unknown, plan, check all that can be known, apply in waves, prune. */
 import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
-import { ADOPT_ANNOTATION, CREATE_NAMESPACES_ANNOTATION } from '../api/slimeboot.ts'
+import { DEPLOYMENT } from '../api/kinds.ts'
+import { ADOPT_ANNOTATION } from '../api/slimeboot.ts'
 import { applyStep, type ApplyDependencies, type Change } from '../apply/apply.ts'
 import { scopesMeet } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
@@ -9,14 +10,18 @@ import { type Plan, planChanges, type Step } from '../apply/plan.ts'
 import { catchAllScope, globalSidecarNamespaceOf, isCatchAll, type Pruner, type PruneResult } from '../apply/prune.ts'
 import { readObjects } from '../apply/read.ts'
 import { hasAvailableReplica } from '../apply/readiness.ts'
-import { ensureNamespaces } from './namespaces.ts'
+import type { CatchAll } from '../render/manifest.ts'
 import type { Compiled } from './compile.ts'
 
 export interface ConvergeDependencies extends ApplyDependencies {
   readonly live: Live
   readonly pruner: Pruner
+  /** What stands against this plan; empty to go on. Creates namespaces where that is asked for. */
+  readonly preflight: (boot: KubeObject, compiled: Compiled, plan: Plan) => Promise<readonly ReconcileError[]>
   /** Called once before the first write. */
   readonly ensureFinalizer: (boot: KubeObject) => Promise<void>
+  /** By SlimeBoot the state (uid and generation) for which gated catch-alls were looked for. */
+  readonly lookedFor: Map<string, string>
 }
 
 export interface Convergence {
@@ -34,15 +39,18 @@ export interface Convergence {
 /** Sees each step as it ends, for progress. */
 export type OnStep = (done: number, total: number) => void
 
-/** Throws ReconcileError for whatever stops it before the first write. */
+/** Whatever can be known stops it before the first write, all at once; throws ReconcileError where it cannot even be asked. */
 export async function converge(dependencies: ConvergeDependencies, boot: KubeObject, compiled: Compiled, onStep: OnStep): Promise<Convergence> {
   const plan = await makePlan(dependencies, boot, compiled)
-  await checkPlan(dependencies, boot, plan)
-  const writes = plan.steps.filter((step) => step.action !== 'none')
-  if (writes.length > 0) await dependencies.ensureFinalizer(boot)
-
+  const gates = gateCatchAlls(dependencies.live, plan)
   const changes: Change[] = []
   const problems: ReconcileError[] = []
+  if (plan.steps.some((step) => step.action !== 'none' && (step.manifest.catchAll === undefined || gates.open.includes(step)))) {
+    problems.push(...(await dependencies.preflight(boot, compiled, plan)))
+    if (problems.length > 0) return result({ deleted: [], blocked: [] }, [])
+    await dependencies.ensureFinalizer(boot)
+  }
+
   async function applyAll(steps: readonly Step[]): Promise<void> {
     await Promise.all(
       steps.map(async (step) => {
@@ -90,8 +98,14 @@ export async function converge(dependencies: ConvergeDependencies, boot: KubeObj
   }
 }
 
-async function makePlan({ client, live, normalForms }: ConvergeDependencies, boot: KubeObject, { desired, owner }: Compiled): Promise<Plan> {
-  const unknown = desired.filter(({ object }) => live.get(object) === undefined && !live.kindMissing(object)).map(({ object }) => object)
+async function makePlan({ client, live, normalForms, lookedFor }: ConvergeDependencies, boot: KubeObject, { desired, owner }: Compiled): Promise<Plan> {
+  const state = `${boot.metadata.uid ?? ''} ${boot.metadata.generation ?? 0}`
+  const unknown = desired
+    .filter(({ object }) => live.get(object) === undefined && !live.kindMissing(object))
+    // a catch-all behind a closed gate is looked for once, and again when it opens
+    .filter(({ manifest }) => manifest.catchAll === undefined || lookedFor.get(owner.key) !== state || isOpen(live, manifest.catchAll))
+    .map(({ object }) => object)
+  lookedFor.set(owner.key, state)
   const read = await readObjects(client, unknown)
   return planChanges({
     owner,
@@ -101,21 +115,6 @@ async function makePlan({ client, live, normalForms }: ConvergeDependencies, boo
     adopt: boot.metadata.annotations?.[ADOPT_ANNOTATION] === 'true',
     settled: normalForms.settled,
   })
-}
-
-/** Everything knowable stops before the first write, all of one sort in one message. */
-async function checkPlan({ client, live }: ConvergeDependencies, boot: KubeObject, plan: Plan): Promise<void> {
-  if (plan.refusals.length > 0) {
-    const refusals = [...plan.refusals].sort((a, b) => (a.object < b.object ? -1 : 1))
-    throw new ReconcileError('Conflict', refusals.map((refusal) => refusal.message).join('\n'), 'heals', { objects: refusals.map((refusal) => refusal.object) })
-  }
-  const created = plan.steps.filter((step) => step.action === 'create').map((step) => step.desired)
-  const missing = created.filter((object) => live.kindMissing(object))
-  if (missing.length > 0) {
-    const kinds = [...new Set(missing.map((object) => `${object.kind} (${object.apiVersion})`))].sort()
-    throw new ReconcileError('KindMissing', `The API server does not know ${kinds.join(', ')}. Install the CRDs they come with (Istio's for networking.istio.io); nothing was applied.`, 'heals', { objects: missing.map(objectId) })
-  }
-  await ensureNamespaces(client, created, boot.metadata.annotations?.[CREATE_NAMESPACES_ANNOTATION] === 'true')
 }
 
 interface Gates {
@@ -131,12 +130,7 @@ interface Gates {
 
 function gateCatchAlls(live: Live, plan: Plan): Gates {
   const steps = plan.steps.filter((step) => step.manifest.catchAll !== undefined)
-  const deployments = new Map(plan.steps.filter((step) => step.desired.kind === 'Deployment').map((step) => [`${step.desired.metadata.namespace ?? ''}/${step.desired.metadata.name}`, step.desired]))
-  const closed = steps.filter((step) => {
-    if (step.action === 'none') return false
-    const deployment = deployments.get(`${step.manifest.catchAll!.globalSidecarNamespace}/global-sidecar`)
-    return deployment !== undefined && !hasAvailableReplica(live.get(deployment))
-  })
+  const closed = steps.filter((step) => step.action !== 'none' && !isOpen(live, step.manifest.catchAll!))
   const stale = plan.stale.filter(isCatchAll)
   const meets = (object: KubeObject, step: Step): boolean => scopesMeet({ scope: catchAllScope(object) }, step.manifest.catchAll!)
   const kept = stale.filter((object) => closed.some((step) => meets(object, step)))
@@ -148,4 +142,9 @@ function gateCatchAlls(live: Live, plan: Plan): Gates {
     ...held.map((step) => `${objectId(step.desired)} waits until ${kept.filter((object) => meets(object, step)).map(objectId).join(', ')} can go`),
   ]
   return { open, waiting: waiting.sort(), replaced, kept }
+}
+
+/** Its global-sidecar has a replica that can take the traffic. */
+function isOpen(live: Live, { globalSidecarNamespace: namespace }: CatchAll): boolean {
+  return hasAvailableReplica(live.get({ apiVersion: DEPLOYMENT.apiVersion, kind: DEPLOYMENT.kind, metadata: { namespace, name: 'global-sidecar' } }))
 }

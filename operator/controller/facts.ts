@@ -5,8 +5,8 @@ import type { KubeObject } from '../../runtime/object.ts'
 import { CONFIG_MAP } from '../api/kinds.ts'
 import type { ClusterFacts } from '../spec/problems.ts'
 
-/** The mesh configuration hardly ever changes; a new spec asks again after this time. */
-const FRESH_MS = 60_000
+/** The mesh's root namespace hardly ever changes. */
+const FRESH_MS = 10 * 60_000
 const DEFAULT_ISTIO_NAMESPACE = 'istio-system'
 
 export type FactReader = ReturnType<typeof createFactReader>
@@ -24,6 +24,11 @@ export function createFactReader(client: Pick<Client, 'get' | 'version'>) {
   }
 
   return {
+    /** Reads what most SlimeBoots need, so that the first one need not wait for it. */
+    async warm(): Promise<void> {
+      await this.read({ apiVersion: '', kind: '', metadata: { name: '' } })
+    },
+
     /** Facts for this SlimeBoot; what cannot be read is left out. */
     async read(boot: KubeObject): Promise<ClusterFacts> {
       version ??= client.version().then(

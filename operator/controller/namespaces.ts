@@ -9,20 +9,32 @@ import { failureOf, ReconcileError } from '../apply/failure.ts'
 /** From this many namespaces on one list (names only) is cheaper than a read of each. */
 const LIST_FROM = 8
 
-/** Throws ReconcileError that names all missing or terminating namespaces of `created` at once. */
-export async function ensureNamespaces(client: Client, created: readonly KubeObject[], create: boolean): Promise<void> {
-  const names = [...new Set(created.map((object) => object.metadata.namespace).filter((name) => name !== undefined))].sort()
+export interface NamespaceState {
+  readonly missing: readonly string[]
+  readonly terminating: readonly string[]
+}
+
+/** How the namespaces of `objects` stand. Throws ReconcileError where they cannot be read. */
+export async function namespaceState(client: Client, objects: readonly KubeObject[]): Promise<NamespaceState> {
+  const names = [...new Set(objects.map((object) => object.metadata.namespace).filter((name) => name !== undefined))].sort()
   const live = await readNamespaces(client, names)
-  const going = names.filter((name) => live.get(name)?.metadata.deletionTimestamp !== undefined)
-  if (going.length > 0) {
-    throw new ReconcileError('NamespaceTerminating', `Namespace ${going.join(', ')} is terminating. Wait until it is gone and create it anew, or take it from the SlimeBoot; nothing was applied.`, 'heals')
+  return { missing: names.filter((name) => !live.has(name)), terminating: names.filter((name) => live.get(name)?.metadata.deletionTimestamp !== undefined) }
+}
+
+/** What keeps objects from being created there; a missing namespace is none when it is to be created. */
+export function namespaceProblems({ missing, terminating }: NamespaceState, create: boolean): readonly ReconcileError[] {
+  const problems: ReconcileError[] = []
+  if (terminating.length > 0) {
+    problems.push(new ReconcileError('NamespaceTerminating', `Namespace ${terminating.join(', ')} is terminating. Wait until it is gone and create it anew, or take it from the SlimeBoot.`, 'heals'))
   }
-  const missing = names.filter((name) => !live.has(name))
-  if (missing.length === 0) return
-  if (!create) {
-    throw new ReconcileError('NamespaceMissing', `Namespace ${missing.join(', ')} does not exist. Create it, or set annotation config.netease.com/create-namespaces: "true" on the SlimeBoot; nothing was applied.`, 'heals')
+  if (missing.length > 0 && !create) {
+    problems.push(new ReconcileError('NamespaceMissing', `Namespace ${missing.join(', ')} does not exist. Create it, or set annotation config.netease.com/create-namespaces: "true" on the SlimeBoot.`, 'heals'))
   }
-  for (const name of missing) {
+  return problems
+}
+
+export async function createNamespaces(client: Client, names: readonly string[]): Promise<void> {
+  for (const name of names) {
     const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }
     try {
       await client.create(NAMESPACE, namespace, FIELD_MANAGER)

@@ -22,7 +22,7 @@ import type { createFinalizer } from './finalizer.ts'
 import { NOTHING, type Outcome } from './outcome.ts'
 import { type Status, statusOf } from './status.ts'
 
-export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensureFinalizer'> {
+export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensureFinalizer' | 'lookedFor'> {
   readonly client: Client
   readonly boots: Pick<Informer, 'get' | 'record'>
   readonly claims: Claims
@@ -33,6 +33,8 @@ export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensu
   readonly log: Logger
   /** Puts other SlimeBoots into the queue: those that lost a claim, or may have won it now. */
   readonly enqueue: (key: string) => void
+  /** Sees each outcome; undefined when the SlimeBoot is gone. For metrics. */
+  readonly onOutcome?: ((key: string, outcome: Outcome | undefined) => void) | undefined
 }
 
 /** What heals by itself is looked at again after this time: a cause that goes is noticed within 30 s. */
@@ -46,6 +48,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
   /** Since when a SlimeBoot has unready workloads; their pods are not asked at once. */
   const unreadySince = new Map<string, number>()
   const reportedAt = new Map<string, number>()
+  const lookedFor = new Map<string, string>()
 
   async function reconcile(key: string): Promise<Result> {
     const boot = boots.get(key)
@@ -53,6 +56,8 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
       for (const other of claims.release(key)) enqueue(other)
       unreadySince.delete(key)
       reportedAt.delete(key)
+      lookedFor.delete(key)
+      dependencies.onOutcome?.(key, undefined)
       return {}
     }
     const startedAt = performance.now()
@@ -63,6 +68,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
       outcome = { ...NOTHING, phase: boot.metadata.deletionTimestamp === undefined ? 'converge' : 'delete', problems: [asReconcileError(error, boot)] }
     }
     announce(log, events, boot, outcome, performance.now() - startedAt)
+    dependencies.onOutcome?.(key, outcome)
     await report(key, outcome)
     return resultOf(key, outcome)
   }
@@ -80,7 +86,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     claim(boot, compiled)
     const progress = showProgress(boot)
     try {
-      const convergence = await converge({ ...dependencies, ensureFinalizer: finalizer.ensure }, boot, compiled, progress.step)
+      const convergence = await converge({ ...dependencies, lookedFor, ensureFinalizer: finalizer.ensure }, boot, compiled, progress.step)
       if (convergence.complete) for (const other of claims.release(keyOf(boot), compiled.claim)) enqueue(other)
       const warnings = [...compiled.warnings, ...convergence.copies.map((copy) => ({ reason: 'Copy', path: 'metadata', message: `${copy} carries our annotation of another object. It is left alone; delete it, or remove its annotation config.netease.com/owned.` }))]
       const unready = convergence.problems.length > 0 ? [] : await unreadyOf(boot, compiled)
@@ -176,9 +182,9 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
 
   function resultOf(key: string, outcome: Outcome): Result {
     const retries = new Set(outcome.problems.map((problem) => problem.retry))
-    if (retries.has('conflict') || retries.has('backoff')) return { retry: true }
-    if (retries.has('heals')) return { requeueAfterMs: jittered(HEALS_MS) }
-    if (retries.has('terminal')) return {}
+    if (retries.has('conflict') || retries.has('backoff')) return { retry: true, failed: retries.has('backoff') ? 'error' : undefined }
+    if (retries.has('heals')) return { requeueAfterMs: jittered(HEALS_MS), failed: 'error' }
+    if (retries.has('terminal')) return { failed: 'terminal' }
     const waits = outcome.waitMs === undefined ? [] : [outcome.waitMs]
     for (const change of outcome.changes) if (change.contest !== undefined) waits.push(change.contest.retryMs)
     if (outcome.unready.length > 0 || outcome.waiting.length > 0) waits.push(performance.now() - (unreadySince.get(key) ?? 0) < 30_000 ? CAUSE_MS : HEALS_MS)

@@ -4,7 +4,6 @@ import type { GlobalSidecarPlace, GlobalSidecarValues, ModuleValues, Values, Wor
 /** `checksum`: SHA-256 (hex) of the data of the ConfigMap that the template's pods read, or null. */
 export interface Context {
   readonly namespace: string
-  readonly istioNamespace: string
   readonly controller: Values['controller']
   readonly stock: boolean
   readonly checksum: string | null
@@ -18,8 +17,8 @@ export type Unit =
 
 /** Context of the templates of one unit. */
 export function contextOf(values: Values, unit: Unit, checksum: string | null): Context {
-  const { namespace, istioNamespace, controller, shape } = values
-  const shared = { namespace, istioNamespace, controller, stock: shape === 'stock', checksum }
+  const { namespace, controller, shape } = values
+  const shared = { namespace, controller, stock: shape === 'stock', checksum }
   if (unit.kind === 'module') return { ...shared, module: unit.module }
   if (unit.kind === 'install') return { ...shared, pilot: values.pilot ?? null }
   return {
@@ -36,7 +35,12 @@ export function contextOf(values: Values, unit: Unit, checksum: string | null): 
 
 /** `guarded`: names of the virtual hosts that the catch-all adds to this port's route config, each once. */
 function portContext({ port, dispatches }: WormholePort) {
-  const vhosts = dispatches.map(({ name, domains, cluster }) => ({ name, domains, cluster: cluster ?? null, toGlobalSidecar: cluster === undefined }))
+  const vhosts = dispatches.map(({ name, domains, cluster }) => ({
+    name,
+    domains,
+    cluster: cluster ?? null,
+    toGlobalSidecar: cluster === undefined,
+  }))
   const guarded = vhosts.length === 0 ? [DEFAULT_VHOST] : [...new Set(vhosts.map(({ name }) => name))]
   return { port, vhosts: vhosts.length === 0 ? [defaultVhost()] : vhosts, guarded }
 }

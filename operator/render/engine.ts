@@ -93,10 +93,12 @@ function toRenderError(path: string, paths: PathsByLine, error: unknown): Render
   if (error instanceof RenderError) return error
   const file = fileOf(path)
   if (error instanceof HelperError) return new RenderError(file, error.line, `${error.message}.`, { cause: error })
-  if (error instanceof UnwritableError) return new RenderError(file, undefined, `a mustache writes one scalar; ${error.message}.`, { cause: error })
+  if (error instanceof UnwritableError)
+    return new RenderError(file, undefined, `a mustache writes one scalar; ${error.message}.`, { cause: error })
   const { message = String(error), lineNumber } = error as { message?: string; lineNumber?: number }
   const missing = /^"(.+)" not defined in /.exec(message)?.[1]
-  if (missing === undefined) return new RenderError(file, lineNumber ?? lineIn(message), message.replace(/ - \d+:\d+$/, ''), { cause: error })
+  if (missing === undefined)
+    return new RenderError(file, lineNumber ?? lineIn(message), message.replace(/ - \d+:\d+$/, ''), { cause: error })
   const value = paths.get(lineNumber ?? 0)?.find((original) => original.split(/[./]/).includes(missing)) ?? missing
   return new RenderError(file, lineNumber, `"${value}" is not defined.`, { cause: error })
 }

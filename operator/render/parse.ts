@@ -22,7 +22,8 @@ function parseYaml(file: string, text: string): unknown {
   try {
     return load(text, { schema: JSON_SCHEMA })
   } catch (error) {
-    if (!(error instanceof YAMLException)) throw new RenderError(file, undefined, `${(error as Error).message}. ${SEE_RAW}`, { cause: error })
+    if (!(error instanceof YAMLException))
+      throw new RenderError(file, undefined, `${(error as Error).message}. ${SEE_RAW}`, { cause: error })
     const place = error.mark === undefined ? 'the rendered text' : `line ${error.mark.line + 1} of the rendered text`
     throw new RenderError(file, undefined, `${place} is not YAML: ${error.reason}. ${SEE_RAW}`, { cause: error })
   }
@@ -37,7 +38,8 @@ function identityFault(object: unknown): string | undefined {
   const { name, namespace } = metadata
   if (!isName(name, DNS_SUBDOMAIN, 253)) return `metadata.name ${JSON.stringify(name)} is not a DNS name`
   if (CLUSTER_SCOPED.has(kind)) return namespace === undefined ? undefined : `${kind} has no namespace, got ${JSON.stringify(namespace)}`
-  if (!isName(namespace, DNS_LABEL, 63)) return `metadata.namespace ${JSON.stringify(namespace)} of ${kind}/${String(name)} is not a DNS label`
+  if (!isName(namespace, DNS_LABEL, 63))
+    return `metadata.namespace ${JSON.stringify(namespace)} of ${kind}/${String(name)} is not a DNS label`
   return undefined
 }
 

@@ -23,7 +23,9 @@ export function render(values: Values): readonly Manifest[] {
 /** The text of each template before it is parsed, as a stream of YAML documents; a checksum is the name of its template. Throws RenderError where a template itself fails. */
 export function renderText(values: Values): string {
   const texts = unitsOf(values).flatMap((unit) =>
-    templatesFor(values, unit).map((entry) => `---\n# Source: ${fileOf(entry.template)}\n${renderTemplate(values, unit, entry, entry.checksumOf ?? null)}`),
+    templatesFor(values, unit).map(
+      (entry) => `---\n# Source: ${fileOf(entry.template)}\n${renderTemplate(values, unit, entry, entry.checksumOf ?? null)}`,
+    ),
   )
   return texts.join('')
 }
@@ -70,7 +72,8 @@ function mustBeUnique(manifests: readonly Manifest[]): void {
   for (const { object, template } of manifests) {
     const identity = identityOf(object)
     const other = templates.get(identity)
-    if (other !== undefined) throw new RenderError(template, undefined, `${objectId(object)} is rendered twice, also by ${other}. Give its module another name.`)
+    if (other !== undefined)
+      throw new RenderError(template, undefined, `${objectId(object)} is rendered twice, also by ${other}. Give its module another name.`)
     templates.set(identity, template)
   }
 }

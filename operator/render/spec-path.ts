@@ -34,7 +34,11 @@ const CONTAINER = `${POD}.containers[0]`
 /** The field is copied with everything below it. */
 const copied = (path: string, origin: string): Rule => ({ path: starting(path), origin: () => origin, whole: false })
 /** Several fields of the SlimeBoot, or part of one, make this one. */
-const made = (path: string | RegExp, origin: Rule['origin']): Rule => ({ path: typeof path === 'string' ? starting(path) : path, origin, whole: true })
+const made = (path: string | RegExp, origin: Rule['origin']): Rule => ({
+  path: typeof path === 'string' ? starting(path) : path,
+  origin,
+  whole: true,
+})
 /** Items after our own first `ours` ones are copied from a list of the SlimeBoot. */
 const appended = (path: string, ours: number, origin: string): Rule => ({
   path: new RegExp(`${starting(path).source}\\[(\\d+)\\]`),
@@ -100,10 +104,16 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
     made('spec.configPatches', () => WORMHOLE_PORT),
   ],
   'global-sidecar/envoy-filter-to-global-sidecar.yaml.hbs': [
-    made(/^spec\.configPatches\[(\d+)\]\.patch\.value\.virtual_hosts\[(\d+)\](?:\.routes\[0\]\.route)?(\.name|\.domains|\.cluster)?(\[\d+\])?/, (match, object) => {
-      const [, patch, vhost, field = '', index = ''] = match
-      return dispatchOf(valueAt(object, ['spec', 'configPatches', patch, 'patch', 'value', 'virtual_hosts', vhost, 'name']), field + index)
-    }),
+    made(
+      /^spec\.configPatches\[(\d+)\]\.patch\.value\.virtual_hosts\[(\d+)\](?:\.routes\[0\]\.route)?(\.name|\.domains|\.cluster)?(\[\d+\])?/,
+      (match, object) => {
+        const [, patch, vhost, field = '', index = ''] = match
+        return dispatchOf(
+          valueAt(object, ['spec', 'configPatches', patch, 'patch', 'value', 'virtual_hosts', vhost, 'name']),
+          field + index,
+        )
+      },
+    ),
     made('spec.configPatches', () => WORMHOLE_PORT),
   ],
 }
@@ -136,7 +146,10 @@ function indexOf(list: unknown, selector: string): number | undefined {
 }
 
 function valueAt(value: unknown, keys: readonly (string | undefined)[]): unknown {
-  return keys.reduce<unknown>((at, key) => (typeof at === 'object' && at !== null && key !== undefined ? (at as Record<string, unknown>)[key] : undefined), value)
+  return keys.reduce<unknown>(
+    (at, key) => (typeof at === 'object' && at !== null && key !== undefined ? (at as Record<string, unknown>)[key] : undefined),
+    value,
+  )
 }
 
 function starting(path: string): RegExp {

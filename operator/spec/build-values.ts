@@ -8,6 +8,7 @@ import { moduleConfig } from './module-config.ts'
 import { resolveMode } from './mode.ts'
 import { clusterRoleOf, dispatchesOf, enabledModules, hasFence, metricSourceOf, nameOf, parsePort, portsOf, processOf } from './modules.ts'
 import { isObject } from './problems.ts'
+import { pruneNulls } from './prune-nulls.ts'
 import { at, listAt, numberAt, objectAt, textAt } from './read.ts'
 import type {
   ControllerValues, DispatchValues, GlobalSidecarPlace, GlobalSidecarValues, Mode, ModuleValues, PilotValues, Shape, Values, WormholePort,
@@ -20,7 +21,7 @@ export interface ValuesOptions {
 
 /** The spec as values: built-in defaults, then the operator's, then `spec` (merge.ts). A spec that is no object reads as empty. */
 export function mergedSpec(boot: KubeObject, options: ValuesOptions = {}): JsonObject {
-  return merge(merge(DEFAULTS, options.operatorDefaults ?? {}), isObject(boot.spec) ? boot.spec : {})
+  return merge(merge(DEFAULTS, options.operatorDefaults ?? {}), isObject(boot.spec) ? pruneNulls(boot.spec) : {})
 }
 
 /**

@@ -3,6 +3,7 @@ import { type CrdSchema, propertyOf, readCrdSchema } from '../api/crd-schema.ts'
 import type { JsonObject } from '../../runtime/object.ts'
 import { GoTemplateError, valuesKeysOf } from './go-template.ts'
 import { allModules, dispatchesOf } from './modules.ts'
+import { memberSchema } from './prune-nulls.ts'
 import { child, isObject, show, warning, type Warning } from './problems.ts'
 import { textAt } from './read.ts'
 
@@ -32,15 +33,10 @@ function walk(value: unknown, schema: CrdSchema, path: string, warnings: Warning
   }
   if (!isObject(value)) return
   for (const [key, item] of Object.entries(value)) {
-    const known = knownSchema(schema, key)
+    const known = memberSchema(schema, key)
     if (known !== undefined) walk(item, known, child(path, key), warnings, () => false)
     else if (schema.properties !== undefined && !isRead(key)) warnings.push(unknownKey(key, path, Object.keys(schema.properties)))
   }
-}
-
-function knownSchema(schema: CrdSchema, key: string): CrdSchema | undefined {
-  if (schema.properties !== undefined && Object.hasOwn(schema.properties, key)) return schema.properties[key]
-  return schema.additionalProperties
 }
 
 function unknownKey(key: string, path: string, siblings: readonly string[]): Warning {

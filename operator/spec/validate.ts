@@ -10,6 +10,7 @@ import { metricSource, noPorts, nothingEnabled, pilotTooOld, repeatedPorts, unkn
 import { resolveMode } from './mode.ts'
 import { enabledModules } from './modules.ts'
 import { type ClusterFacts, isObject, problem, type Problem, show, type Warning } from './problems.ts'
+import { pruneNulls } from './prune-nulls.ts'
 import { schemaProblems } from './schema-check.ts'
 import { unknownKeys } from './unknown-keys.ts'
 
@@ -37,7 +38,7 @@ export function validate(boot: KubeObject, facts: ClusterFacts = {}, options: Va
   if (!isObject(spec)) return refused(problem('spec', `must be a map, got ${show(spec)}.`))
   const merged = mergedSpec(boot, options)
   const input = checkInput(merged, facts)
-  const errors = [...schemaProblems(spec), ...schemaProblems(merged), ...ERROR_CHECKS.flatMap((check) => check(input))]
+  const errors = [...schemaProblems(pruneNulls(spec)), ...schemaProblems(merged), ...ERROR_CHECKS.flatMap((check) => check(input))]
   const warnings = [...unknownKeys(spec), ...WARNING_CHECKS.flatMap((check) => check(input))]
   return { errors: onePerPath(errors), warnings }
 }

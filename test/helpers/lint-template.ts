@@ -8,8 +8,16 @@ const VALUE_PLACE = /^\s*(- )*([A-Za-z0-9_./@-]+: )?$/
 const BLANK = /^\s*$/
 /** Plain scalars that YAML 1.1 and 1.2 read differently, or that surprise: booleans, null, octal, hexadecimal, sexagesimal, grouped digits, dates, bare floats. */
 const AMBIGUOUS = [
-  /^(y|n|yes|no|on|off|null)$/i, /^(True|TRUE|False|FALSE|~|=|<<)$/, /^[-+]?0[0-9_]+$/, /^[-+]?0[box]/i,
-  /^[-+]?\d+(:[0-5]?\d)+$/, /^[-+]?\d+_[\d_]+$/, /^\d{4}-\d\d?-\d\d?/, /^[-+]?(\d+\.|\.\d+|\.inf|\.nan)$/i, /^[-+]?\d+(\.\d+)+$/, /^[-+]?[\d.]+e[-+]?\d+$/i,
+  /^(y|n|yes|no|on|off|null)$/i,
+  /^(True|TRUE|False|FALSE|~|=|<<)$/,
+  /^[-+]?0[0-9_]+$/,
+  /^[-+]?0[box]/i,
+  /^[-+]?\d+(:[0-5]?\d)+$/,
+  /^[-+]?\d+_[\d_]+$/,
+  /^\d{4}-\d\d?-\d\d?/,
+  /^[-+]?(\d+\.|\.\d+|\.inf|\.nan)$/i,
+  /^[-+]?\d+(\.\d+)+$/,
+  /^[-+]?[\d.]+e[-+]?\d+$/i,
 ]
 
 /** Faults of one template, each with its line; empty when there are none. Throws where Handlebars cannot parse it. */
@@ -21,7 +29,8 @@ export function lintTemplate(text: string): string[] {
   class Lint extends Handlebars.Visitor {
     override MustacheStatement(statement: hbs.AST.MustacheStatement): void {
       if (!statement.escaped) report(statement.loc, 'a triple mustache or {{& writes unescaped text')
-      if (!VALUE_PLACE.test(before(statement)) || !BLANK.test(after(statement))) report(statement.loc, 'a mustache must stand alone as a value')
+      if (!VALUE_PLACE.test(before(statement)) || !BLANK.test(after(statement)))
+        report(statement.loc, 'a mustache must stand alone as a value')
       super.MustacheStatement(this.checked(statement))
     }
     override SubExpression(expression: hbs.AST.SubExpression): void {
@@ -48,7 +57,8 @@ export function lintTemplate(text: string): string[] {
       report(loc, 'a decorator is not used here')
     }
     override ContentStatement({ original, loc }: hbs.AST.ContentStatement): void {
-      original.toString().split('\n').forEach((line, offset) => {
+      // The declarations have StripFlags here, after a mistake of theirs; the parser gives the text.
+      ;(original as unknown as string).split('\n').forEach((line, offset) => {
         for (const scalar of plainScalars(line)) {
           if (AMBIGUOUS.some((pattern) => pattern.test(scalar))) faults.push(`line ${loc.start.line + offset}: ${scalar} must be quoted`)
         }
@@ -74,10 +84,14 @@ export function lintTemplate(text: string): string[] {
 }
 
 function nameOf(path: hbs.AST.PathExpression | hbs.AST.Literal): string {
-  return String((path as hbs.AST.PathExpression).original)
+  return (path as hbs.AST.PathExpression).original
 }
 
 /** Words of a line that YAML would take as plain scalars or keys. */
 function plainScalars(line: string): string[] {
-  return line.replace(/(^|\s)#.*$/, '').replace(/"[^"]*"|'[^']*'/g, ' ').split(/[\s,[\]{}]+/).map((word) => word.replace(/:$/, ''))
+  return line
+    .replace(/(^|\s)#.*$/, '')
+    .replace(/"[^"]*"|'[^']*'/g, ' ')
+    .split(/[\s,[\]{}]+/)
+    .map((word) => word.replace(/:$/, ''))
 }

@@ -26,7 +26,9 @@ export const SHAPES: readonly ShapeOptions[] = (['namespaced', 'cluster', 'none'
 )
 
 export function nameOfShape({ mode, source, shape, volumes, dispatches }: ShapeOptions): string {
-  return [mode, source, ...(mode === 'none' ? [] : [shape]), ...(volumes ? ['volumes'] : []), ...(dispatches ? ['dispatches'] : [])].join('-')
+  return [mode, source, ...(mode === 'none' ? [] : [shape]), ...(volumes ? ['volumes'] : []), ...(dispatches ? ['dispatches'] : [])].join(
+    '-',
+  )
 }
 
 /** The dispatch fixture of the tutorial, bare number as a name included. */
@@ -39,7 +41,10 @@ export const TUTORIAL_DISPATCHES: readonly Json[] = [
 
 const RESOURCES = { requests: { cpu: '200m', memory: '200Mi' }, limits: { cpu: '400m', memory: '200Mi' } }
 
-export function bootOf({ mode, source, shape, volumes, dispatches, namespaces = ['default', 'shop'] }: ShapeOptions, extra: JsonObject = {}): SlimeBoot {
+export function bootOf(
+  { mode, source, shape, volumes, dispatches, namespaces = ['default', 'shop'] }: ShapeOptions,
+  extra: JsonObject = {},
+): SlimeBoot {
   return slimeBoot({
     image: { repository: 'docker.io/slimeio/slime-lazyload', tag: 'v0.2.6-d808438', pullPolicy: 'Always' },
     module: [
@@ -49,7 +54,11 @@ export function bootOf({ mode, source, shape, volumes, dispatches, namespaces = 
         fence: { enable: true, wormholePort: ['9080', '80'], ...(dispatches ? { dispatches: TUTORIAL_DISPATCHES } : {}) },
         global: {
           ...(volumes ? { log: { logRotate: true, logRotateConfig: { maxSizeMB: 5 } } } : {}),
-          misc: { metric_source_type: source, ...(mode === 'cluster' ? { 'global-sidecar-mode': 'cluster' } : {}), ...(mode === 'none' ? { 'global-sidecar-mode': false } : {}) },
+          misc: {
+            metric_source_type: source,
+            ...(mode === 'cluster' ? { 'global-sidecar-mode': 'cluster' } : {}),
+            ...(mode === 'none' ? { 'global-sidecar-mode': false } : {}),
+          },
         },
         ...(source === 'prometheus' ? { metric: { prometheus: PROMETHEUS } } : {}),
       },
@@ -73,9 +82,20 @@ export function slimeBoot(spec: JsonObject): SlimeBoot {
 function componentOf(mode: Mode, shape: Shape, namespace: readonly string[]): JsonObject {
   const image = shape === 'pilot' ? { image: { repository: 'istio/proxyv2', tag: '1.7.0' } } : {}
   return {
-    globalSidecar: { enable: true, ...(mode === 'cluster' ? { type: 'cluster' } : { type: 'namespaced', namespace }), ...image, resources: RESOURCES },
+    globalSidecar: {
+      enable: true,
+      ...(mode === 'cluster' ? { type: 'cluster' } : { type: 'namespaced', namespace }),
+      ...image,
+      resources: RESOURCES,
+    },
     ...(shape === 'pilot'
-      ? { pilot: { enable: true, image: { repository: 'docker.io/slimeio/pilot', tag: 'globalPilot-7.0-v0.0.3-713c611962' }, resources: RESOURCES } }
+      ? {
+          pilot: {
+            enable: true,
+            image: { repository: 'docker.io/slimeio/pilot', tag: 'globalPilot-7.0-v0.0.3-713c611962' },
+            resources: RESOURCES,
+          },
+        }
       : {}),
   }
 }
@@ -83,7 +103,10 @@ function componentOf(mode: Mode, shape: Shape, namespace: readonly string[]): Js
 const PROMETHEUS = {
   address: 'http://prometheus.istio-system:9090',
   handlers: {
-    destination: { query: 'sum(istio_requests_total{source_app="$source_app",reporter="destination"})by(destination_service)\n', type: 'Group' },
+    destination: {
+      query: 'sum(istio_requests_total{source_app="$source_app",reporter="destination"})by(destination_service)\n',
+      type: 'Group',
+    },
   },
 }
 

@@ -113,7 +113,9 @@ test("kwok's node makes the pods of a Deployment available", async () => {
   const labels = { app: 'web' }
   const template = { metadata: { labels }, spec: { containers: [{ name: 'web', image: 'web' }] } }
   const path = `/apis/apps/v1/namespaces/${namespace}/deployments`
-  await cluster.request('POST', path, { body: { metadata: { name: 'web' }, spec: { replicas: 2, selector: { matchLabels: labels }, template } } })
+  await cluster.request('POST', path, {
+    body: { metadata: { name: 'web' }, spec: { replicas: 2, selector: { matchLabels: labels }, template } },
+  })
   await eventually(async () => assert.equal((await cluster.request('GET', `${path}/web`)).body.status.availableReplicas, 2))
 })
 

@@ -33,7 +33,13 @@ for (const nothing of [null, false, '', [], {}]) {
   })
 }
 
-const refused: readonly { readonly what: string; readonly text: string; readonly context?: object; readonly line?: number; readonly names: string }[] = [
+const refused: readonly {
+  readonly what: string
+  readonly text: string
+  readonly context?: object
+  readonly line?: number
+  readonly names: string
+}[] = [
   { what: 'a missing value', text: 'a: 1\nb: {{x.y}}\n', context: { x: {} }, line: 2, names: '"x.y"' },
   { what: 'a missing value in a loop', text: '{{#each l}}\na: {{q}}\n{{/each}}\n', context: { l: [{}] }, line: 2, names: '"q"' },
   { what: 'a missing parameter', text: '\na: {{str "a" x.y}}\n', context: { x: {} }, line: 2, names: '"x.y"' },

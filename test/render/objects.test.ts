@@ -5,7 +5,10 @@ import { render } from '../../operator/render/render.ts'
 import type { Manifest } from '../../operator/render/manifest.ts'
 import { SHAPES, type ShapeOptions, nameOfShape, valuesOf } from '../helpers/shapes.ts'
 
-const BASE = ['ClusterRoleBinding/lazyload', ...['ConfigMap', 'Deployment', 'Service', 'ServiceAccount'].map((kind) => `${kind}/mesh-operator/lazyload`)]
+const BASE = [
+  'ClusterRoleBinding/lazyload',
+  ...['ConfigMap', 'Deployment', 'Service', 'ServiceAccount'].map((kind) => `${kind}/mesh-operator/lazyload`),
+]
 const PILOT = [
   'ClusterRoleBinding/istio-pilot-slime',
   'ConfigMap/mesh-operator/istio',
@@ -27,7 +30,9 @@ function expectedObjects({ mode, source, shape }: ShapeOptions): string[] {
         ...['Deployment', 'Service', 'ServiceAccount'].map((kind) => `${kind}/${place}/global-sidecar`),
         `EnvoyFilter/${filterNamespace}/to-global-sidecar`,
         `EnvoyFilter/${place}/global-sidecar-guard`,
-        ...(source === 'accesslog' ? [`EnvoyFilter/${accessLogNamespace}/global-sidecar-accesslog`, `ConfigMap/${place}/lazyload-accesslog-source`] : []),
+        ...(source === 'accesslog'
+          ? [`EnvoyFilter/${accessLogNamespace}/global-sidecar-accesslog`, `ConfigMap/${place}/lazyload-accesslog-source`]
+          : []),
         ...(shape === 'stock'
           ? [
               ...['DestinationRule', 'PodDisruptionBudget', 'Sidecar'].map((kind) => `${kind}/${place}/global-sidecar`),
@@ -56,14 +61,20 @@ for (const options of SHAPES) {
     const volumes = deployments(manifests).flatMap(({ namespace, pod }) =>
       (pod.volumes ?? []).flatMap((volume) => (volume.configMap === undefined ? [] : [`ConfigMap/${namespace}/${volume.configMap.name}`])),
     )
-    assert.deepEqual(volumes.filter((id) => !configMaps.has(id)), [])
+    assert.deepEqual(
+      volumes.filter((id) => !configMaps.has(id)),
+      [],
+    )
   })
 
   test(`${nameOfShape(options)}: every volume mount has its volume`, () => {
     for (const { pod } of deployments(manifests)) {
       const names = new Set((pod.volumes ?? []).map(({ name }) => name))
       const mounts = pod.containers.flatMap(({ volumeMounts }) => volumeMounts ?? [])
-      assert.deepEqual(mounts.filter(({ name }) => !names.has(name)), [])
+      assert.deepEqual(
+        mounts.filter(({ name }) => !names.has(name)),
+        [],
+      )
     }
   })
 }
@@ -73,9 +84,21 @@ test('the waves are those of the design, and a catch-all comes last with what it
   assert.deepEqual(
     manifests.map(({ wave, object }) => [wave, object.kind]),
     [
-      [1, 'ServiceAccount'], [1, 'ClusterRoleBinding'], [1, 'ServiceAccount'],
-      [2, 'ConfigMap'], [2, 'Service'], [2, 'Service'], [2, 'DestinationRule'], [2, 'Sidecar'], [2, 'EnvoyFilter'], [2, 'EnvoyFilter'], [2, 'ConfigMap'], [2, 'EnvoyFilter'],
-      [3, 'Deployment'], [3, 'PodDisruptionBudget'], [3, 'Deployment'],
+      [1, 'ServiceAccount'],
+      [1, 'ClusterRoleBinding'],
+      [1, 'ServiceAccount'],
+      [2, 'ConfigMap'],
+      [2, 'Service'],
+      [2, 'Service'],
+      [2, 'DestinationRule'],
+      [2, 'Sidecar'],
+      [2, 'EnvoyFilter'],
+      [2, 'EnvoyFilter'],
+      [2, 'ConfigMap'],
+      [2, 'EnvoyFilter'],
+      [3, 'Deployment'],
+      [3, 'PodDisruptionBudget'],
+      [3, 'Deployment'],
       [4, 'EnvoyFilter'],
     ],
   )
@@ -84,7 +107,10 @@ test('the waves are those of the design, and a catch-all comes last with what it
 
 test('in mode namespaced each catch-all covers its own namespace', () => {
   const manifests = render(valuesOf({ mode: 'namespaced', source: 'prometheus', shape: 'stock', volumes: false, dispatches: false }))
-  assert.deepEqual(manifests.flatMap(({ catchAll }) => (catchAll === undefined ? [] : [catchAll.scope])), ['default', 'shop'])
+  assert.deepEqual(
+    manifests.flatMap(({ catchAll }) => (catchAll === undefined ? [] : [catchAll.scope])),
+    ['default', 'shop'],
+  )
 })
 
 test('volumes change the controller alone, and there only volumes, mounts and the log section of cfg', () => {

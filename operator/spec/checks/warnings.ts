@@ -1,5 +1,4 @@
 /** What works but deserves attention. */
-import type { PlacedModule } from '../modules.ts'
 import { dispatchesOf, hasFence, isLazyload, metricSourceOf, parsePort, portsOf } from '../modules.ts'
 import { show, warning, type Warning } from '../problems.ts'
 import { at, listAt } from '../read.ts'
@@ -43,26 +42,34 @@ export function metricSource({ modules, mode }: CheckInput): Warning[] {
   })
 }
 
-/** Unknown hosts on wormhole ports end at the global-sidecar (default) or nowhere (dispatches without `*`). */
+/** Hosts that the mesh does not know: without dispatches they end at the global-sidecar, with dispatches but none for `*` they get no route (spec 5). */
 export function unknownHosts({ modules, mode }: CheckInput): Warning[] {
   if (mode === 'none') return []
-  const open = new Set<number>()
-  for (const { module } of modules) if (sendsEverything(module)) for (const port of portsOf(module)) open.add(parsePort(port) ?? 0)
-  const caught = [...new Set(modules.flatMap(({ module }) => portsOf(module).map(parsePort)))].filter((port) => port !== undefined && !open.has(port))
-  const lazyload = modules.find(({ module }) => portsOf(module).length > 0)
-  if (lazyload === undefined || caught.length === 0) return []
-  const where = mode === 'cluster' ? ' of the whole mesh' : ''
+  const ports = new Map<number, { path: string; dispatches: number; all: boolean }>()
+  for (const { path, module } of modules) {
+    const dispatches = dispatchesOf(module)
+    const all = dispatches.some((dispatch) => listAt(dispatch, 'domains').includes('*'))
+    for (const port of new Set(portsOf(module).map(parsePort))) {
+      if (port === undefined) continue
+      const before = ports.get(port) ?? { path: `${path}.fence.dispatches`, dispatches: 0, all: false }
+      ports.set(port, { ...before, dispatches: before.dispatches + dispatches.length, all: before.all || all })
+    }
+  }
+  const open = [...ports].filter(([, { all }]) => !all)
+  const whole = mode === 'cluster' ? ', in the whole mesh' : ''
   return [
-    warning(
-      'UnknownHostsStay', `${lazyload.path}.fence.dispatches`,
-      `has no entry for "*", so calls${where} to hosts outside the mesh on port ${list(caught)} are not forwarded. ` +
-        'Add one with cluster PassthroughCluster to let them out, or _GLOBAL_SIDECAR to keep it so.',
-    ),
-  ]
+    warnAbout(open.filter(([, { dispatches }]) => dispatches > 0), 'NoCatchAll', (numbers) =>
+      `has no entry for "*": calls on port ${numbers} to hosts that no entry names get no route${whole}. ` +
+      'Add "*" with cluster _GLOBAL_SIDECAR, or with PassthroughCluster to let them leave the mesh.'),
+    warnAbout(open.filter(([, { dispatches }]) => dispatches === 0), 'UnknownHostsStay', (numbers) =>
+      `is empty: calls on port ${numbers} to hosts outside the mesh end at the global-sidecar, which does not know them${whole}. ` +
+      'If there are such calls, dispatch these hosts to PassthroughCluster and "*" to _GLOBAL_SIDECAR.'),
+  ].flat()
 }
 
-function sendsEverything(module: PlacedModule['module']): boolean {
-  return dispatchesOf(module).some((dispatch) => listAt(dispatch, 'domains').includes('*'))
+function warnAbout(ports: readonly [number, { readonly path: string }][], reason: string, say: (numbers: string) => string): Warning[] {
+  const [first] = ports
+  return first === undefined ? [] : [warning(reason, first[1].path, say(list(ports.map(([port]) => port))))]
 }
 
 /** istiod 1.7 needs v1beta1 APIs that Kubernetes 1.22 removed (https://kubernetes.io/docs/reference/using-api/deprecation-guide/#v1-22). */
@@ -88,7 +95,7 @@ export function unusedSettings({ spec, mode, shape }: CheckInput): Warning[] {
   return warnings
 }
 
-function list(ports: readonly (number | undefined)[]): string {
+function list(ports: readonly number[]): string {
   const shown = ports.slice(0, 10).join(', ')
   return ports.length > 10 ? `${shown} and ${ports.length - 10} more` : shown
 }

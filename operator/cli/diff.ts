@@ -1,0 +1,141 @@
+/** `slimeboot diff`: what applying a SlimeBoot would create, change and delete, against the live cluster. */
+import { dump } from 'js-yaml'
+import { Command, Option } from 'commander'
+import type { Client } from '../../runtime/client.ts'
+import { ApiError } from '../../runtime/errors.ts'
+import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
+import { typeOf } from '../api/kinds.ts'
+import { ADOPT_ANNOTATION, FIELD_MANAGER } from '../api/slimeboot.ts'
+import { differences } from '../apply/difference.ts'
+import { failureOf } from '../apply/failure.ts'
+import { type Plan, planChanges } from '../apply/plan.ts'
+import { readObjects } from '../apply/read.ts'
+import { type Compiled, compile } from '../controller/compile.ts'
+import { createFactReader } from '../controller/facts.ts'
+import { defaultsOption, fileOption, namespaceOption, printWarnings, readBoots, readDefaults } from './boots.ts'
+import { compareObjects, type FieldChange, short } from './compare.ts'
+import { kubeconfigOption, listOwned, withClient } from './connect.ts'
+import { colour } from './text.ts'
+
+interface Options {
+  readonly filename: string
+  readonly namespace: string
+  readonly defaults?: string
+  readonly kubeconfig?: string
+  readonly output: 'text' | 'json'
+}
+
+interface ObjectDiff {
+  readonly object: string
+  readonly action: 'create' | 'change' | 'delete' | 'refused'
+  readonly fields: readonly FieldChange[]
+  /** Of a new object: all of it. */
+  readonly desired?: KubeObject
+  readonly message?: string
+}
+
+export function diffCommand(): Command {
+  return new Command('diff')
+    .description('show what applying a SlimeBoot would create, change and delete; nothing is written')
+    .addOption(fileOption())
+    .addOption(namespaceOption())
+    .addOption(defaultsOption())
+    .addOption(kubeconfigOption())
+    .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
+    .addHelpText('after', '\nExit code 0 when nothing would change, 1 when something would, 2 on an error, as of kubectl diff.\nNeeds the right to patch the objects: each change is tried by the API server as a dry run.')
+    .action(async (options: Options) => {
+      try {
+        const diffs = await withClient(options.kubeconfig, 'diff', (client) => diffFile(client, options))
+        process.stdout.write(options.output === 'json' ? `${JSON.stringify(diffs, null, 2)}\n` : `${textOf(diffs).join('\n')}\n`)
+        process.exitCode = diffs.some((diff) => diff.action === 'refused') ? 2 : diffs.length > 0 ? 1 : 0
+      } catch (error) {
+        process.exitCode = 2
+        throw error
+      }
+    })
+}
+
+async function diffFile(client: Client, { filename, namespace, defaults }: Options): Promise<readonly ObjectDiff[]> {
+  const operatorDefaults = await readDefaults(defaults)
+  const facts = createFactReader(client)
+  const all: ObjectDiff[] = []
+  for (const boot of await readBoots(filename, namespace)) {
+    const compiled = compile(boot, { facts: await facts.read(boot), ...(operatorDefaults === undefined ? {} : { operatorDefaults }) })
+    printWarnings(boot, compiled.warnings)
+    all.push(...(await diffPlan(client, await readPlan(client, boot, compiled))))
+  }
+  return all
+}
+
+/** The plan that the operator would make now. */
+export async function readPlan(client: Client, boot: KubeObject, { desired, owner }: Compiled): Promise<Plan> {
+  const owned = await listOwned(client, owner.label)
+  const known = new Map(owned.map((object) => [identityOf(object), object]))
+  const read = await readObjects(client, desired.map(({ object }) => object).filter((object) => !known.has(identityOf(object))))
+  return planChanges({
+    owner,
+    desired,
+    live: (object) => known.get(identityOf(object)) ?? read.get(identityOf(object)),
+    labelled: owned,
+    adopt: boot.metadata.annotations?.[ADOPT_ANNOTATION] === 'true',
+    settled: (_desired, _live, found) => found,
+  })
+}
+
+async function diffPlan(client: Client, plan: Plan): Promise<readonly ObjectDiff[]> {
+  const refused = new Map(plan.refusals.map((refusal) => [refusal.object, refusal.message]))
+  const steps = await Promise.all(
+    plan.steps.map(async ({ desired, live, action }): Promise<ObjectDiff | undefined> => {
+      const object = objectId(desired)
+      const message = refused.get(object)
+      if (message !== undefined) return { object, action: 'refused', fields: [], message }
+      if (live === undefined) return { object, action: 'create', fields: [], desired }
+      if (action === 'none') return undefined
+      const fields = await fieldsOf(client, desired, live)
+      return fields.length === 0 ? undefined : { object, action: 'change', fields }
+    }),
+  )
+  const deletes = plan.stale.map((object): ObjectDiff => ({ object: objectId(object), action: 'delete', fields: [] }))
+  return [...steps.filter((step) => step !== undefined), ...deletes].sort((a, b) => (a.object < b.object ? -1 : 1))
+}
+
+/** What the server would store, and what would be removed after that. */
+async function fieldsOf(client: Client, desired: KubeObject, live: KubeObject): Promise<readonly FieldChange[]> {
+  try {
+    const answer = await client.apply(typeOf(desired), desired, { fieldManager: FIELD_MANAGER, dryRun: true })
+    const extras = differences(desired, answer).filter(({ type }) => type === 'extra')
+    return [...compareObjects(live, answer), ...extras.map(({ path, live: from, desired: to }) => ({ path: path.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~'), from, to }))]
+  } catch (error) {
+    // an immutable field: the object would be made anew
+    if (error instanceof ApiError && error.code === 422) return differences(desired, live).map(({ path, live: from, desired: to }) => ({ path: path.slice(1).replaceAll('/', '.'), from, to }))
+    throw failureOf(error, 'apply', desired)
+  }
+}
+
+const MARKS = { create: ['green', '+ create'], change: ['yellow', '~ change'], delete: ['red', '- delete'], refused: ['red', '✘ refused'] } as const
+
+function textOf(diffs: readonly ObjectDiff[]): readonly string[] {
+  if (diffs.length === 0) return ['No differences: the cluster is as this SlimeBoot wants it.']
+  const counts = (['create', 'change', 'delete', 'refused'] as const).flatMap((action) => {
+    const count = diffs.filter((diff) => diff.action === action).length
+    return count === 0 ? [] : [`${count} to ${action}`.replace('to refused', 'refused')]
+  })
+  return [...diffs.flatMap(linesOf), '', counts.join(', ')]
+}
+
+function linesOf({ object, action, fields, desired, message }: ObjectDiff): readonly string[] {
+  const [shade, mark] = MARKS[action]
+  const body = desired === undefined ? [] : dump(withoutMarks(desired), { noRefs: true, lineWidth: -1 }).trimEnd().split('\n').map((line) => colour('green', `    + ${line}`))
+  return [
+    colour(shade, `${mark} ${object}`),
+    ...(message === undefined ? [] : [`    ${message}`]),
+    ...body,
+    ...fields.map(({ path, from, to }) => `    ${path}: ${colour('red', short(from))} → ${colour('green', short(to))}`),
+  ]
+}
+
+/** Without kind and name, which the heading says, and our marks. */
+function withoutMarks(object: KubeObject): Record<string, unknown> {
+  const { apiVersion: _version, kind: _kind, metadata: _metadata, ...rest } = object
+  return rest
+}

@@ -1,0 +1,158 @@
+/** `slimeboot preflight`: everything that an installation would miss, in one table, before anything is written. */
+import { Command, Option } from 'commander'
+import type { Client } from '../../runtime/client.ts'
+import { ApiError } from '../../runtime/errors.ts'
+import { identityOf, keyOf, type KubeObject } from '../../runtime/object.ts'
+import type { ResourceType } from '../../runtime/resource.ts'
+import { SLIMEBOOT, typeOf } from '../api/kinds.ts'
+import { CREATE_NAMESPACES_ANNOTATION } from '../api/slimeboot.ts'
+import { createClaims } from '../apply/claims.ts'
+import { ReconcileError } from '../apply/failure.ts'
+import { type Compiled, compile } from '../controller/compile.ts'
+import { createFactReader } from '../controller/facts.ts'
+import { namespaceProblems, namespaceState } from '../controller/namespaces.ts'
+import type { Finding } from '../preflight/finding.ts'
+import { istioFindings } from '../preflight/istio.ts'
+import { collisionProblems, hostProblems, kindProblems } from '../preflight/preflight.ts'
+import { describeMissing, missingByAccess, needsOf } from '../preflight/rights.ts'
+import { fileOption, namespaceOption, readBoots } from './boots.ts'
+import { kubeconfigOption, withClient } from './connect.ts'
+import { readPlan } from './diff.ts'
+import { colour, columns } from './text.ts'
+
+interface Options {
+  readonly filename: string
+  readonly namespace: string
+  readonly kubeconfig?: string
+  readonly operator: string
+  readonly output: 'text' | 'json'
+}
+
+export function preflightCommand(): Command {
+  return new Command('preflight')
+    .description('list all that is missing for a SlimeBoot at once: rights, CRDs, namespaces, collisions, Istio, dispatch hosts')
+    .addOption(fileOption())
+    .addOption(namespaceOption())
+    .addOption(kubeconfigOption())
+    .option('--operator <namespace/name>', "the operator's ServiceAccount, whose rights are asked for", 'mesh-operator/slime-boot')
+    .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
+    .addHelpText('after', '\nExit code 0 when nothing stands against it (warnings may), 1 when something does.')
+    .action(async (options: Options) => {
+      const findings = await withClient(options.kubeconfig, 'preflight', (client) => preflightFile(client, options))
+      process.stdout.write(options.output === 'json' ? `${JSON.stringify(findings, null, 2)}\n` : `${textOf(findings).join('\n')}\n`)
+      if (findings.some((finding) => finding.level === 'error')) process.exitCode = 1
+    })
+}
+
+async function preflightFile(client: Client, options: Options): Promise<readonly Finding[]> {
+  const facts = createFactReader(client)
+  const all: Finding[] = []
+  for (const boot of await readBoots(options.filename, options.namespace)) all.push(...(await preflightBoot(client, boot, options.operator, facts)))
+  return all
+}
+
+async function preflightBoot(client: Client, boot: KubeObject, operator: string, facts: ReturnType<typeof createFactReader>): Promise<readonly Finding[]> {
+  let compiled: Compiled
+  try {
+    compiled = compile(boot, { facts: await facts.read(boot) })
+  } catch (error) {
+    if (!(error instanceof ReconcileError)) throw error
+    return error.message.split('\n').map((detail) => ({ check: 'Spec', level: 'error', detail }))
+  }
+  const objects = compiled.desired.map(({ object }) => object)
+  const spec: readonly Finding[] = [
+    { check: 'Spec', level: 'ok', detail: `${objects.length} objects, mode ${compiled.values.mode}${compiled.values.mode === 'none' ? '' : `, ${compiled.values.shape} global-sidecar`}` },
+    ...compiled.warnings.map((warning): Finding => ({ check: 'Spec', level: 'warning', detail: `${warning.reason}: ${warning.message}` })),
+  ]
+  const [version, kinds, namespaces, rights, others, istio, hosts] = await Promise.all([
+    versionFindings(client),
+    missingKinds(client, objects),
+    namespaceState(client, objects),
+    rightsFindings(client, objects, operator),
+    claimFindings(client, boot, compiled),
+    istioFindings(client, compiled.values),
+    hostProblems(client, boot, compiled),
+  ])
+  const present = objects.filter((object) => !kinds.has(typeOf(object)))
+  const plan = await readPlan(client, boot, { ...compiled, desired: compiled.desired.filter(({ object }) => present.includes(object)) })
+  return [
+    ...spec,
+    ...version,
+    ...orOk('CRDs', kindProblems(objects.filter((object) => kinds.has(typeOf(object)))), 'every kind is known'),
+    ...orOk('Namespaces', namespaceProblems(namespaces, boot.metadata.annotations?.[CREATE_NAMESPACES_ANNOTATION] === 'true'), [...new Set(objects.map((object) => object.metadata.namespace).filter((name) => name !== undefined))].sort().join(', ')),
+    ...rights,
+    ...orOk('Names', collisionProblems(plan), 'no object is in the way'),
+    ...others,
+    ...istio,
+    ...orOk('Dispatches', hosts, 'no dispatch domain is a host of the mesh'),
+  ]
+}
+
+function orOk(check: string, problems: readonly ReconcileError[], detail: string): readonly Finding[] {
+  return problems.length === 0 ? [{ check, level: 'ok', detail }] : problems.map((problem) => ({ check, level: 'error', detail: problem.message }))
+}
+
+async function versionFindings(client: Client): Promise<readonly Finding[]> {
+  const { gitVersion, major, minor } = await client.version()
+  const old = major === 1 && minor < 30
+  return [{ check: 'Kubernetes', level: old ? 'warning' : 'ok', detail: old ? `${gitVersion}: no ValidatingAdmissionPolicy before 1.30, so SlimeBoots are honoured only in the operator's own namespace` : gitVersion }]
+}
+
+async function missingKinds(client: Client, objects: readonly KubeObject[]): Promise<ReadonlySet<ResourceType>> {
+  const types = [...new Set([SLIMEBOOT, ...objects.map(typeOf)])]
+  const known = await Promise.all(
+    types.map(async (type) => {
+      try {
+        await client.list(type, { limit: 1, metadataOnly: true })
+        return true
+      } catch (error) {
+        if (error instanceof ApiError && error.unknownKind) return false
+        throw error
+      }
+    }),
+  )
+  return new Set(types.filter((_, index) => known[index] === false))
+}
+
+async function rightsFindings(client: Client, objects: readonly KubeObject[], operator: string): Promise<readonly Finding[]> {
+  const [namespace = '', name = ''] = operator.split('/')
+  const user = `system:serviceaccount:${namespace}:${name}`
+  const missing = describeMissing(await missingByAccess(client, needsOf(objects), user))
+  if (missing.length === 0) return [{ check: 'Rights', level: 'ok', detail: `ServiceAccount ${operator} may create, patch and delete all of it` }]
+  return missing.map((line) => ({ check: 'Rights', level: 'error', detail: `ServiceAccount ${operator} may not ${line}. Apply deploy/slimeboot.yaml, which grants it.` }))
+}
+
+/** Objects and ports that other SlimeBoots of the cluster have. */
+async function claimFindings(client: Client, boot: KubeObject, compiled: Compiled): Promise<readonly Finding[]> {
+  const claims = createClaims()
+  const others = await listBoots(client)
+  for (const other of others) {
+    if (keyOf(other) === keyOf(boot)) continue
+    try {
+      claims.claim({ key: keyOf(other), createdAt: other.metadata.creationTimestamp ?? '' }, compile(other).claim)
+    } catch (error) {
+      if (!(error instanceof ReconcileError)) throw error
+    }
+  }
+  const age = others.find((other) => keyOf(other) === keyOf(boot))?.metadata.creationTimestamp ?? '9999'
+  const { conflicts } = claims.claim({ key: keyOf(boot), createdAt: age }, compiled.claim)
+  return conflicts.map(({ holder, subject }) => ({ check: 'Names', level: 'error', detail: `SlimeBoot ${holder}, the older one, has ${subject}` }))
+}
+
+async function listBoots(client: Client): Promise<readonly KubeObject[]> {
+  try {
+    return (await client.list(SLIMEBOOT)).items.toSorted((a, b) => (identityOf(a) < identityOf(b) ? -1 : 1))
+  } catch (error) {
+    if (error instanceof ApiError && error.unknownKind) return []
+    throw error
+  }
+}
+
+const MARKS = { ok: ['green', '✔'], warning: ['yellow', '⚠'], error: ['red', '✘'] } as const
+
+function textOf(findings: readonly Finding[]): readonly string[] {
+  const rows = columns(findings.map(({ check, detail }) => [check, detail.replaceAll('\n', ' ')]))
+  const lines = findings.map(({ level }, index) => `${colour(MARKS[level][0], MARKS[level][1])} ${rows[index]}`)
+  const count = (level: Finding['level']): number => findings.filter((finding) => finding.level === level).length
+  return [...lines, '', count('error') === 0 ? `Nothing stands against it${count('warning') > 0 ? `, ${count('warning')} warnings` : ''}.` : `${count('error')} things stand against it.`]
+}

@@ -1,0 +1,94 @@
+/** Metrics of the operator: controller-runtime's (runtime/metrics.ts) and what only SlimeBoot knows. */
+import Counter from 'prom-client/lib/counter.js'
+import Gauge from 'prom-client/lib/gauge.js'
+import type { Informer } from '../runtime/informer.ts'
+import { createMetrics, type MetricsOptions } from '../runtime/metrics.ts'
+import { resourceName } from '../runtime/resource.ts'
+import type { Outcome } from './controller/outcome.ts'
+import { readyOf } from './controller/status.ts'
+
+export type OperatorMetrics = ReturnType<typeof createOperatorMetrics>
+
+type WatchedInformer = Pick<Informer, 'type' | 'silentMs' | 'relists' | 'size' | 'synced'>
+
+/** What is kept of the last outcome of a SlimeBoot. */
+interface Last {
+  readonly reason: string
+  readonly total: number
+  readonly unready: number
+  readonly contested: number
+}
+
+export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'>) {
+  const runtime = createMetrics({ ...options, controller: 'slimeboot' })
+  const registers = [runtime.registry]
+  const boots = new Map<string, Last>()
+  let informers: readonly WatchedInformer[] = []
+
+  const repaired = new Counter({ name: 'slimeboot_drift_repaired_total', help: 'Objects of ours that somebody else changed and that were set right.', labelNames: ['kind'], registers })
+  collected('slimeboot_slimeboots', 'SlimeBoots by the reason of their Ready condition.', ['reason'], (set) => {
+    for (const [reason, same] of Map.groupBy(boots.values(), (last) => last.reason)) set({ reason }, same.length)
+  })
+  collected('slimeboot_objects', 'Objects that SlimeBoots render: ready, or unready (not applied, not available, contested or waited for).', ['state'], (set) => {
+    const total = sum((last) => last.total)
+    const unready = sum((last) => last.unready)
+    set({ state: 'ready' }, total - unready)
+    set({ state: 'unready' }, unready)
+  })
+  collected('slimeboot_contested', 'Objects with a field that somebody else sets back again and again.', [], (set) => set({}, sum((last) => last.contested)))
+  collected('slimeboot_watch_silent_seconds', 'Time since anything was heard on the watch; bookmarks come about once a minute.', ['resource'], (set) => {
+    each((resource, watches) => set({ resource }, Math.max(...watches.map((watch) => (watch.synced() ? watch.silentMs() : 0))) / 1000))
+  })
+  collected('slimeboot_watch_objects', 'Objects in the cache.', ['resource'], (set) => {
+    each((resource, watches) => set({ resource }, watches.reduce((size, watch) => size + watch.size(), 0)))
+  })
+  new Counter({
+    name: 'slimeboot_watch_relists_total',
+    help: 'Full lists of a resource; one at the start, more when a watch fell too far behind.',
+    labelNames: ['resource'],
+    registers,
+    collect() {
+      this.reset()
+      each((resource, watches) => this.inc({ resource }, watches.reduce((count, watch) => count + watch.relists(), 0)))
+    },
+  })
+
+  function collected(name: string, help: string, labelNames: readonly string[], collect: (set: (labels: Record<string, string>, value: number) => void) => void): void {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset()
+        collect((labels, value) => this.set(labels, value))
+      },
+    })
+  }
+
+  function sum(of: (last: Last) => number): number {
+    return boots.values().reduce((total, last) => total + of(last), 0)
+  }
+
+  function each(visit: (resource: string, watches: readonly WatchedInformer[]) => void): void {
+    for (const [resource, watches] of Map.groupBy(informers, ({ type }) => resourceName(type))) visit(resource, watches)
+  }
+
+  return {
+    ...runtime,
+    watchInformers(watched: readonly WatchedInformer[]): void {
+      informers = watched
+    },
+    /** Takes in what a reconcile found; undefined: the SlimeBoot is gone. */
+    outcome(key: string, outcome: Outcome | undefined): void {
+      if (outcome === undefined) return void boots.delete(key)
+      for (const change of outcome.changes) if (change.action === 'repaired') repaired.inc({ kind: change.object.split('/', 1)[0]! })
+      if (outcome.problems.some((problem) => problem.retry === 'conflict')) return
+      const contested = outcome.changes.filter((change) => change.action === 'contested').length
+      const unready = outcome.unready.length + outcome.waiting.length + outcome.problems.flatMap((problem) => problem.objects).length + contested
+      // a failure before rendering knows no total: what was there is there still
+      const total = outcome.total > 0 ? outcome.total : (boots.get(key)?.total ?? 0)
+      boots.set(key, { reason: readyOf(outcome).reason, total, unready: Math.min(total, unready), contested })
+    },
+  }
+}

@@ -1,0 +1,66 @@
+/** Roles of what a SlimeBoot installs, and of the people who write SlimeBoots. They ship with the operator; it binds them, it cannot make or change any. */
+import { SLIMEBOOT } from '../api/kinds.ts'
+import { groupOf } from '../../runtime/object.ts'
+import { BINDER_ROLE, INSTALL_VERB, INSTALLER_ROLE, LAZYLOAD_CLUSTER_ROLE, PILOT_CLUSTER_ROLE } from './names.ts'
+import { type Role, rule } from './rule.ts'
+
+const READ = ['get', 'list', 'watch']
+const FENCES = 'microservice.slime.io'
+const ISTIO = 'networking.istio.io'
+
+/** The lazyload controller (spec 2, 3, 4): fences in all namespaces become Sidecars. */
+export const LAZYLOAD_ROLE: Role = {
+  name: LAZYLOAD_CLUSTER_ROLE,
+  description: 'What the lazyload controller needs: it turns ServiceFences into Sidecars and learns from who calls whom.',
+  rules: [
+    rule(FENCES, ['servicefences'], [...READ, 'create', 'update', 'patch', 'delete'], 'Serve fences; make and remove those of labelled Services and Namespaces.'),
+    rule(FENCES, ['servicefences/status'], ['update', 'patch'], 'Keep what was learned in the status of the fence.'),
+    rule(FENCES, ['servicefences/finalizers'], ['update'], 'Make the fence the owner of its Sidecar, with blockOwnerDeletion.'),
+    rule(ISTIO, ['sidecars'], [...READ, 'create', 'update', 'patch', 'delete'], 'Write the Sidecar of each fence.'),
+    rule(ISTIO, ['virtualservices', 'serviceentries'], READ, 'Follow the destinations behind a learned host.'),
+    rule('', ['services', 'namespaces'], READ, 'Fence Services by label; tell which host belongs to which Service.'),
+    rule('', ['endpoints'], READ, 'Tell which Service an address in the access log belongs to (images before EndpointSlices).'),
+    rule('discovery.k8s.io', ['endpointslices'], READ, 'Tell which Service an address in the access log belongs to.'),
+    rule('', ['events'], ['create', 'patch'], 'Tell on the fence what happened.'),
+    rule('coordination.k8s.io', ['leases'], ['create'], 'Elect the leader among replicas: make the Lease once.'),
+    rule('coordination.k8s.io', ['leases'], ['get', 'update', 'patch'], 'Elect the leader among replicas: hold the Lease.', ['lazyload']),
+  ],
+}
+
+/**
+ * The global-sidecar's pilot, a modified istiod 1.7 (spec 7.3). It only reads: its pod has no istio-token, so it runs no CA; it has
+ * no injection or validation webhook, no ingress controller (ingressControllerMode OFF), and
+ * DISABLE_CA_CERT_NAMESPACE_CONFIG_UPDATE keeps it from writing ConfigMaps.
+ */
+export const PILOT_ROLE: Role = {
+  name: PILOT_CLUSTER_ROLE,
+  description: "What the global-sidecar's pilot needs: it reads the mesh and configures global-sidecars.",
+  rules: [
+    rule('', ['namespaces', 'nodes', 'pods', 'services', 'endpoints'], READ, 'The service registry.'),
+    rule('discovery.k8s.io', ['endpointslices'], READ, 'The service registry, where EndpointSlices are used.'),
+    rule('apiextensions.k8s.io', ['customresourcedefinitions'], READ, 'Watch just those Istio kinds that are installed.'),
+    rule(ISTIO, ['destinationrules', 'envoyfilters', 'gateways', 'serviceentries', 'sidecars', 'virtualservices', 'workloadentries'], READ, 'Traffic configuration of the mesh.'),
+    rule('security.istio.io', ['authorizationpolicies', 'peerauthentications', 'requestauthentications'], READ, 'Security configuration of the mesh.'),
+    rule('config.istio.io', ['httpapispecs', 'httpapispecbindings', 'quotaspecs', 'quotaspecbindings'], READ, 'Kinds that istiod 1.7 still waits for where their CRDs exist.'),
+    rule('rbac.istio.io', ['clusterrbacconfigs', 'rbacconfigs', 'serviceroles', 'servicerolebindings'], READ, 'Kinds that istiod 1.7 still waits for where their CRDs exist.'),
+  ],
+}
+
+/** For a person or a pipeline; bound in each namespace that it may install into, cluster-wide for type cluster. */
+export const INSTALLER: Role = {
+  name: INSTALLER_ROLE,
+  description: `Write SlimeBoots, and install into the namespace where this is bound (verb ${INSTALL_VERB}; the admission policy asks for it).`,
+  rules: [
+    rule(groupOf(SLIMEBOOT.apiVersion), [SLIMEBOOT.plural], [...READ, 'create', 'update', 'patch', 'delete', INSTALL_VERB], 'Write SlimeBoots here, and let SlimeBoots install into this namespace.'),
+    rule(groupOf(SLIMEBOOT.apiVersion), [`${SLIMEBOOT.plural}/status`], ['get'], 'Read their state.'),
+  ],
+}
+
+/** Bound cluster-wide, because ClusterRoles have no namespace. */
+export const BINDER: Role = {
+  name: BINDER_ROLE,
+  description: 'Let SlimeBoots bind modules and pilot to their ClusterRoles (the admission policy asks for it).',
+  rules: [
+    rule('rbac.authorization.k8s.io', ['clusterroles'], ['bind'], 'The roles that SlimeBoots bind.', [LAZYLOAD_CLUSTER_ROLE, PILOT_CLUSTER_ROLE]),
+  ],
+}

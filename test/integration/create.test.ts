@@ -1,0 +1,99 @@
+/** Create: an applied SlimeBoot becomes objects, and says so. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { render } from '../../operator/render/render.ts'
+import { buildValues } from '../../operator/spec/build-values.ts'
+import { objectId } from '../../runtime/object.ts'
+import { sharedCluster } from '../helpers/cluster.ts'
+import { withPilotNames } from '../helpers/exclusive.ts'
+import { nameOfShape, SHAPES, type ShapeOptions } from '../helpers/shapes.ts'
+import {
+  bootRef, conditionOf, createBoot, isGone, isReady, newInstallation, ownedIds, ownedObjects, readBoot, requests, setStage, specOf, type Stage, summaryOf,
+} from '../helpers/stage.ts'
+
+let stage: Stage
+before(async () => {
+  stage = await setStage(await sharedCluster(), 'create')
+})
+after(async () => await stage[Symbol.asyncDispose]())
+
+// volumes are the user's own claims, which nobody binds here; what dispatches render is no matter of mode and shape
+const shapes = SHAPES.filter(({ volumes, dispatches, mode, source }) => !volumes && dispatches === (mode !== 'none' && source === 'accesslog'))
+const ofOneCluster = shapes.filter(({ mode, shape }) => mode === 'cluster' && shape === 'stock')
+const withPilot = shapes.filter(({ mode, shape }) => mode !== 'none' && shape === 'pilot')
+
+test('mode none and namespaced, without a pilot: all objects are installed and the SlimeBoot gets Ready', async (suite) => {
+  const side = shapes.filter((shape) => !ofOneCluster.includes(shape) && !withPilot.includes(shape))
+  await Promise.all(side.map(async (shape, index) => await suite.test(nameOfShape(shape), async () => await installs(stage, shape, `plain${index}`))))
+})
+
+test('mode cluster, without a pilot: all objects are installed, the SlimeBoot gets Ready, and leaves nothing', async (suite) => {
+  await using own = await setStage(stage.cluster, 'create-cluster')
+  for (const [index, shape] of ofOneCluster.entries()) await suite.test(nameOfShape(shape), async () => await installsAndGoes(own, shape, `cluster${index}`))
+})
+
+test('with a pilot: all objects are installed, the SlimeBoot gets Ready, and leaves nothing', async (suite) => {
+  await using own = await setStage(stage.cluster, 'create-pilot')
+  await withPilotNames(stage.cluster, async () => {
+    for (const [index, shape] of withPilot.entries()) await suite.test(nameOfShape(shape), async () => await installsAndGoes(own, shape, `pilot${index}`))
+  })
+})
+
+test('a SlimeBoot of 16 objects takes at most 40 requests until it is Ready', async () => {
+  const installation = await newInstallation(stage, 'count')
+  const { name } = installation
+  await using counted = await setStage(stage.cluster, 'count')
+  await withPilotNames(stage.cluster, async () => {
+    const since = new Date()
+    await createBoot(counted, name, specOf(installation, { source: 'accesslog', shape: 'pilot' }))
+    await isReady(counted, name)
+    // the tutorial's 16 and the guard
+    assert.equal((await ownedObjects(counted, name)).length, 17)
+    const sent = (await requests(counted, since)).filter(({ verb }) => verb !== 'watch' && verb !== 'list')
+    assert.ok(sent.length <= 40, `${sent.length} requests:\n${summaryOf(sent).join('\n')}`)
+    await counted.client.remove(bootRef(counted, name))
+    await isGone(counted, name)
+  })
+})
+
+test('status tells mode, shape, modules and counts, and Ready alone of the three conditions is True', async () => {
+  const installation = await newInstallation(stage, 'status')
+  await createBoot(stage, installation.name, specOf(installation))
+  await isReady(stage, installation.name)
+  const boot = await readBoot(stage, installation.name)
+  const { mode, shape, modules, objects, observedGeneration } = boot.status ?? {}
+  const total = (await ownedIds(stage, installation.name)).length
+  assert.deepEqual(
+    { mode, shape, modules, objects, observedGeneration },
+    { mode: 'namespaced', shape: 'stock', modules: [installation.module], objects: { total, ready: total }, observedGeneration: 1 },
+  )
+  assert.deepEqual(
+    (['Ready', 'Reconciling', 'Stalled'] as const).map((type) => conditionOf(boot, type).status),
+    ['True', 'False', 'False'],
+  )
+})
+
+test('a namespace is asked for only once per global-sidecar, and 12 of them get theirs', async () => {
+  const installation = await newInstallation(stage, 'many', 12)
+  await createBoot(stage, installation.name, specOf(installation))
+  await isReady(stage, installation.name)
+  const filters = (await ownedObjects(stage, installation.name)).filter((object) => object.metadata.name === 'to-global-sidecar')
+  assert.deepEqual(filters.map((object) => object.metadata.namespace).sort(), [...installation.apps].sort())
+})
+
+async function installs(on: Stage, shape: ShapeOptions, name: string): Promise<void> {
+  const installation = await newInstallation(on, name, 2)
+  const boot = await createBoot(on, name, specOf(installation, shape))
+  await isReady(on, name)
+  assert.deepEqual(
+    await ownedIds(on, name),
+    render(buildValues(boot)).map(({ object }) => objectId(object)).sort(),
+  )
+}
+
+async function installsAndGoes(on: Stage, shape: ShapeOptions, name: string): Promise<void> {
+  await installs(on, shape, name)
+  await on.client.remove(bootRef(on, name))
+  await isGone(on, name)
+  assert.deepEqual(await ownedIds(on, name), [])
+}
