@@ -6,15 +6,14 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { load } from 'js-yaml'
 import { parseArgs } from 'node:util'
+import { load } from 'js-yaml'
 import { startCluster, type Cluster } from './cluster.ts'
 import { installCrds } from './crds.ts'
 import { lineOf, listOwned, treeOf, type SeenObject } from './objects.ts'
-import { endWithParent } from './parent.ts'
 import { elapsed, startProgress } from './setup/progress.mjs'
-import { partFailure, type Part } from './supervise.ts'
 import { untilSignal } from './signals.ts'
+import { partFailure, type Part } from './supervise.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const SAMPLE = join(ROOT, 'samples', 'slimeboot_lazyload.yaml')
@@ -22,10 +21,9 @@ const BOOT_PATH = '/apis/config.netease.com/v1alpha1/namespaces/mesh-operator/sl
 const READY_WITHIN_MS = 60_000
 const LOOK_EVERY_MS = 150
 
-endWithParent()
 const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } })
 const startedAt = Date.now()
-const signal = untilSignal()
+using end = untilSignal()
 try {
   await using cluster = await step('Cluster', startCluster({ name: 'demo' }))
   await step('CustomResourceDefinitions', installCrds(cluster))
@@ -37,7 +35,7 @@ try {
   console.log(`\nReady after ${elapsed(Date.now() - startedAt)}, cluster included.`)
   if (!values.once) {
     console.log(whatNext(cluster))
-    await signal
+    await end.received
     console.log('\nEnding.')
   }
   await operator.stop('SIGTERM')
@@ -95,22 +93,27 @@ async function watchUntilReady(cluster: Cluster, operator: Part): Promise<void> 
     const { ready, summary } = readinessOf(boot.body)
     const tree = treeOf(`SlimeBoot mesh-operator/lazyload  ${summary}  (${elapsed(Date.now() - from)})`, objects)
     if (process.stdout.isTTY) {
-      process.stdout.write(`${drawn === 0 ? '' : `\x1b[${drawn}A\x1b[J`}${tree.join('\n')}\n`)
-      drawn = tree.length
+      // A line that wraps would spoil the count of lines to go up.
+      const lines = tree.map((line) => line.slice(0, process.stdout.columns - 1))
+      process.stdout.write(`${drawn === 0 ? '' : `\x1b[${drawn}A\x1b[J`}${lines.join('\n')}\n`)
+      drawn = lines.length
     } else {
       before = printChanges(objects, before, Date.now() - from)
       if (ready) console.log(`\n${tree.join('\n')}`)
     }
     if (ready) return
     if (operator.ended() !== undefined) throw partFailure(operator, `ended (${operator.ended()})`)
-    if (Date.now() - from > READY_WITHIN_MS) throw partFailure(operator, `did not make the SlimeBoot Ready in ${READY_WITHIN_MS / 1000} s: ${summary}`)
-    if (await Promise.race([signal, sleep(LOOK_EVERY_MS)])) throw new Error('Ended before the SlimeBoot was Ready.')
+    if (Date.now() - from > READY_WITHIN_MS)
+      throw partFailure(operator, `did not make the SlimeBoot Ready in ${READY_WITHIN_MS / 1000} s: ${summary}`)
+    if (await Promise.race([end.received, sleep(LOOK_EVERY_MS)])) throw new Error('Ended before the SlimeBoot was Ready.')
   }
 }
 
 function printChanges(objects: readonly SeenObject[], before: ReadonlySet<string>, ms: number): Set<string> {
   const now = new Set(objects.map((object) => `${lineOf(object)}${object.namespace === '' ? '' : `  (${object.namespace})`}`))
-  for (const line of now.difference(before)) console.log(`${elapsed(ms).padStart(8)}  ${line}`)
+  for (const line of now) {
+    if (!before.has(line)) console.log(`${elapsed(ms).padStart(8)}  ${line}`)
+  }
   return now
 }
 
@@ -124,7 +127,8 @@ interface Boot {
 
 function readinessOf({ metadata, status }: Boot): { ready: boolean; summary: string } {
   const condition = status?.conditions?.find(({ type }) => type === 'Ready')
-  if (condition === undefined || status?.observedGeneration !== metadata.generation) return { ready: false, summary: 'not seen by the operator yet' }
+  if (condition === undefined || status?.observedGeneration !== metadata.generation)
+    return { ready: false, summary: 'not seen by the operator yet' }
   const ready = condition.status === 'True'
   return { ready, summary: ready ? '✔ Ready' : `${condition.reason}: ${condition.message}` }
 }

@@ -12,7 +12,6 @@ import { startProgress } from './setup/progress.mjs'
 import { kubernetesVersion, moduleVersion } from './versions.ts'
 
 const ENVTEST_INDEX = 'https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml'
-const PLATFORM = process.platform
 const ARCH = process.arch === 'x64' ? 'amd64' : process.arch
 
 /** The bytes behind an address. */
@@ -23,7 +22,11 @@ interface EnvtestIndex {
 }
 
 /** Downloads into `<folder>.partial` and renames: `folder` is either complete or not there. */
-export async function downloadControlPlane(folder: string, fetchBytes: Fetch = fetchOverHttp): Promise<void> {
+export async function downloadControlPlane(
+  folder: string,
+  fetchBytes: Fetch = fetchOverHttp,
+  platform: NodeJS.Platform = process.platform,
+): Promise<void> {
   const partial = `${folder}.partial`
   const progress = startProgress('Downloading the control plane')
   const get: Fetch = async (url) => {
@@ -33,10 +36,10 @@ export async function downloadControlPlane(folder: string, fetchBytes: Fetch = f
   try {
     rmSync(partial, { recursive: true, force: true })
     mkdirSync(join(partial, 'stages'), { recursive: true })
-    await downloadEnvtest(get, partial)
-    for (const name of ['kube-controller-manager', 'kube-scheduler']) await downloadKubernetes(get, name, partial)
+    await downloadEnvtest(get, platform, partial)
+    for (const name of ['kube-controller-manager', 'kube-scheduler']) await downloadKubernetes(get, platform, name, partial)
     const kwok = `https://github.com/kubernetes-sigs/kwok/releases/download/${moduleVersion('sigs.k8s.io/kwok')}`
-    writeProgram(join(partial, 'kwok'), await get(`${kwok}/kwok-${PLATFORM}-${ARCH}`))
+    writeProgram(join(partial, 'kwok'), await get(`${kwok}/kwok-${platform}-${ARCH}`))
     writeFileSync(join(partial, 'stages', 'fast.yaml'), await get(`${kwok}/stage-fast.yaml`))
     const istio = `https://raw.githubusercontent.com/istio/api/${moduleVersion('istio.io/api')}`
     writeFileSync(join(partial, 'istio-crds.yaml'), await get(`${istio}/kubernetes/customresourcedefinitions.gen.yaml`))
@@ -50,15 +53,15 @@ export async function downloadControlPlane(folder: string, fetchBytes: Fetch = f
 }
 
 /** etcd, kube-apiserver and kubectl of the newest release of our minor version. */
-async function downloadEnvtest(get: Fetch, folder: string): Promise<void> {
+async function downloadEnvtest(get: Fetch, platform: NodeJS.Platform, folder: string): Promise<void> {
   const { releases } = load((await get(ENVTEST_INDEX)).toString()) as EnvtestIndex
   const minor = kubernetesVersion().split('.').slice(0, 2).join('.')
   const version = Object.keys(releases)
     .filter((release) => release.startsWith(`${minor}.`))
     .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
     .at(-1)
-  const file = version === undefined ? undefined : releases[version]?.[`envtest-${version}-${PLATFORM}-${ARCH}.tar.gz`]
-  if (file === undefined) throw new Error(`there is no envtest archive of Kubernetes ${minor} for ${PLATFORM}/${ARCH}.`)
+  const file = version === undefined ? undefined : releases[version]?.[`envtest-${version}-${platform}-${ARCH}.tar.gz`]
+  if (file === undefined) throw new Error(`there is no envtest archive of Kubernetes ${minor} for ${platform}/${ARCH}.`)
   const archive = await get(file.selfLink)
   verify(file.selfLink, archive, 'sha512', file.hash)
   // The archive's files lie in controller-tools/envtest/.
@@ -66,8 +69,8 @@ async function downloadEnvtest(get: Fetch, folder: string): Promise<void> {
   if (status !== 0) throw new Error(`${file.selfLink} cannot be unpacked: ${stderr}`)
 }
 
-async function downloadKubernetes(get: Fetch, name: string, folder: string): Promise<void> {
-  if (PLATFORM !== 'linux') throw new Error(`Kubernetes publishes ${name} for Linux only.`)
+async function downloadKubernetes(get: Fetch, platform: NodeJS.Platform, name: string, folder: string): Promise<void> {
+  if (platform !== 'linux') throw new Error(`Kubernetes publishes ${name} for Linux only.`)
   const url = `https://dl.k8s.io/${kubernetesVersion()}/bin/linux/${ARCH}/${name}`
   const program = await get(url)
   verify(url, program, 'sha256', (await get(`${url}.sha256`)).toString().trim())

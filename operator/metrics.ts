@@ -25,22 +25,47 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
   const boots = new Map<string, Last>()
   let informers: readonly WatchedInformer[] = []
 
-  const repaired = new Counter({ name: 'slimeboot_drift_repaired_total', help: 'Objects of ours that somebody else changed and that were set right.', labelNames: ['kind'], registers })
+  const repaired = new Counter({
+    name: 'slimeboot_drift_repaired_total',
+    help: 'Objects of ours that somebody else changed and that were set right.',
+    labelNames: ['kind'],
+    registers,
+  })
   collected('slimeboot_slimeboots', 'SlimeBoots by the reason of their Ready condition.', ['reason'], (set) => {
     for (const [reason, same] of Map.groupBy(boots.values(), (last) => last.reason)) set({ reason }, same.length)
   })
-  collected('slimeboot_objects', 'Objects that SlimeBoots render: ready, or unready (not applied, not available, contested or waited for).', ['state'], (set) => {
-    const total = sum((last) => last.total)
-    const unready = sum((last) => last.unready)
-    set({ state: 'ready' }, total - unready)
-    set({ state: 'unready' }, unready)
-  })
-  collected('slimeboot_contested', 'Objects with a field that somebody else sets back again and again.', [], (set) => set({}, sum((last) => last.contested)))
-  collected('slimeboot_watch_silent_seconds', 'Time since anything was heard on the watch; bookmarks come about once a minute.', ['resource'], (set) => {
-    each((resource, watches) => set({ resource }, Math.max(...watches.map((watch) => (watch.synced() ? watch.silentMs() : 0))) / 1000))
-  })
+  collected(
+    'slimeboot_objects',
+    'Objects that SlimeBoots render: ready, or unready (not applied, not available, contested or waited for).',
+    ['state'],
+    (set) => {
+      const total = sum((last) => last.total)
+      const unready = sum((last) => last.unready)
+      set({ state: 'ready' }, total - unready)
+      set({ state: 'unready' }, unready)
+    },
+  )
+  collected('slimeboot_contested', 'Objects with a field that somebody else sets back again and again.', [], (set) =>
+    set(
+      {},
+      sum((last) => last.contested),
+    ),
+  )
+  collected(
+    'slimeboot_watch_silent_seconds',
+    'Time since anything was heard on the watch; bookmarks come about once a minute.',
+    ['resource'],
+    (set) => {
+      each((resource, watches) => set({ resource }, Math.max(...watches.map((watch) => (watch.synced() ? watch.silentMs() : 0))) / 1000))
+    },
+  )
   collected('slimeboot_watch_objects', 'Objects in the cache.', ['resource'], (set) => {
-    each((resource, watches) => set({ resource }, watches.reduce((size, watch) => size + watch.size(), 0)))
+    each((resource, watches) =>
+      set(
+        { resource },
+        watches.reduce((size, watch) => size + watch.size(), 0),
+      ),
+    )
   })
   new Counter({
     name: 'slimeboot_watch_relists_total',
@@ -49,11 +74,21 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
     registers,
     collect() {
       this.reset()
-      each((resource, watches) => this.inc({ resource }, watches.reduce((count, watch) => count + watch.relists(), 0)))
+      each((resource, watches) =>
+        this.inc(
+          { resource },
+          watches.reduce((count, watch) => count + watch.relists(), 0),
+        ),
+      )
     },
   })
 
-  function collected(name: string, help: string, labelNames: readonly string[], collect: (set: (labels: Record<string, string>, value: number) => void) => void): void {
+  function collected(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    collect: (set: (labels: Record<string, string>, value: number) => void) => void,
+  ): void {
     new Gauge({
       name,
       help,
@@ -85,7 +120,8 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
       for (const change of outcome.changes) if (change.action === 'repaired') repaired.inc({ kind: change.object.split('/', 1)[0]! })
       if (outcome.problems.some((problem) => problem.retry === 'conflict')) return
       const contested = outcome.changes.filter((change) => change.action === 'contested').length
-      const unready = outcome.unready.length + outcome.waiting.length + outcome.problems.flatMap((problem) => problem.objects).length + contested
+      const unready =
+        outcome.unready.length + outcome.waiting.length + outcome.problems.flatMap((problem) => problem.objects).length + contested
       // a failure before rendering knows no total: what was there is there still
       const total = outcome.total > 0 ? outcome.total : (boots.get(key)?.total ?? 0)
       boots.set(key, { reason: readyOf(outcome).reason, total, unready: Math.min(total, unready), contested })

@@ -102,13 +102,24 @@ function createElection(config: OperatorConfig, log: Logger): Election | undefin
   return { ...election, close: transport.close }
 }
 
-async function serveHealth(config: OperatorConfig, log: Logger, metrics: OperatorMetrics, controller: Controller, election: LeaderElection | undefined): Promise<HealthServer | undefined> {
+async function serveHealth(
+  config: OperatorConfig,
+  log: Logger,
+  metrics: OperatorMetrics,
+  controller: Controller,
+  election: LeaderElection | undefined,
+): Promise<HealthServer | undefined> {
   if (config.healthAddress === undefined) return undefined
   const leaseDurationMs = config.leaderElection?.timing.leaseDurationMs ?? 0
   const health = await startHealthServer({
     address: config.healthAddress,
-    live: () => [{ name: 'leader-election', problem: election?.isStuck() === true ? 'the lease was lost, and this process did not exit' : undefined }],
-    ready: () => [...leaseChecks(election, leaseDurationMs), ...(election === undefined || election.isLeading() ? watchChecks(controller.informers) : [])],
+    live: () => [
+      { name: 'leader-election', problem: election?.isStuck() === true ? 'the lease was lost, and this process did not exit' : undefined },
+    ],
+    ready: () => [
+      ...leaseChecks(election, leaseDurationMs),
+      ...(election === undefined || election.isLeading() ? watchChecks(controller.informers) : []),
+    ],
     metrics: metrics.render,
     onProblem: (error) => log.error('health server', { error: error.message }),
   }).catch((error: unknown) => {
@@ -122,7 +133,12 @@ async function serveHealth(config: OperatorConfig, log: Logger, metrics: Operato
 function leaseChecks(election: LeaderElection | undefined, leaseDurationMs: number): readonly Check[] {
   if (election === undefined) return []
   const blind = election.silentMs() > 2 * leaseDurationMs
-  return [{ name: 'lease', problem: blind ? `not read for ${Math.round(election.silentMs() / 1000)} s: ${election.problem() || 'no answer'}` : undefined }]
+  return [
+    {
+      name: 'lease',
+      problem: blind ? `not read for ${Math.round(election.silentMs() / 1000)} s: ${election.problem() || 'no answer'}` : undefined,
+    },
+  ]
 }
 
 /** Aborts at the first SIGTERM or SIGINT; the second ends the process at once. A rejection that nobody handles is a bug: logged, exit code 1. */

@@ -46,12 +46,19 @@ const PAGE = 500
 const APPLY = 'application/apply-patch+yaml'
 
 export function createClient(transport: Transport) {
-  async function page(type: ResourceType, options: ListOptions, token: string | undefined): Promise<{ list: ObjectList; next: string | undefined }> {
+  async function page(
+    type: ResourceType,
+    options: ListOptions,
+    token: string | undefined,
+  ): Promise<{ list: ObjectList; next: string | undefined }> {
     const { namespace, signal, metadataOnly, limit, ...query } = options
     const body = (await transport.request({
       method: 'GET',
       path: collectionPath(type, namespace),
-      query: token === undefined ? { ...query, limit: limit ?? PAGE } : { labelSelector: query.labelSelector, fieldSelector: query.fieldSelector, limit: limit ?? PAGE, continue: token },
+      query:
+        token === undefined
+          ? { ...query, limit: limit ?? PAGE }
+          : { labelSelector: query.labelSelector, fieldSelector: query.fieldSelector, limit: limit ?? PAGE, continue: token },
       signal,
       ...(metadataOnly === true ? { accept: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1' } : {}),
     })) as { metadata?: { resourceVersion?: string; continue?: string }; items?: KubeObject[] | null }
@@ -113,7 +120,12 @@ export function createClient(transport: Transport) {
     },
 
     /** JSON patch (RFC 6902): all operations or none. */
-    async jsonPatch(ref: ObjectRef, operations: readonly JsonPatchOperation[], fieldManager: string, subresource?: string): Promise<KubeObject> {
+    async jsonPatch(
+      ref: ObjectRef,
+      operations: readonly JsonPatchOperation[],
+      fieldManager: string,
+      subresource?: string,
+    ): Promise<KubeObject> {
       return (await transport.request({
         method: 'PATCH',
         path: objectPath(ref, subresource),
@@ -152,7 +164,10 @@ export function createClient(transport: Transport) {
     },
 
     /** An open watch from `resourceVersion` on, with bookmarks; lines of JSON. */
-    async watch(type: ResourceType, options: ListOptions & { readonly timeoutSeconds: number; readonly signal: AbortSignal }): Promise<IncomingMessage> {
+    async watch(
+      type: ResourceType,
+      options: ListOptions & { readonly timeoutSeconds: number; readonly signal: AbortSignal },
+    ): Promise<IncomingMessage> {
       const { namespace, labelSelector, fieldSelector, resourceVersion, timeoutSeconds, signal } = options
       return await transport.stream({
         method: 'GET',

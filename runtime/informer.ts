@@ -61,7 +61,12 @@ export function createInformer(options: InformerOptions) {
     const key = keyOf(object)
     const previous = store.get(key)
     // our own write is in the cache before its event comes: events older than what is known are ignored
-    if (previous !== undefined && compareResourceVersions(object.metadata.resourceVersion, previous.metadata.resourceVersion) <= 0 && previous.metadata.uid === object.metadata.uid) return
+    if (
+      previous !== undefined &&
+      compareResourceVersions(object.metadata.resourceVersion, previous.metadata.resourceVersion) <= 0 &&
+      previous.metadata.uid === object.metadata.uid
+    )
+      return
     const current = transform(object)
     store.set(key, current)
     onChange(previous, current, source)

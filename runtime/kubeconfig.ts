@@ -28,6 +28,7 @@ export function loadKubeConfig(path: string | undefined): KubeConfig {
   } catch (error) {
     throw new Error(`kubeconfig: ${messageOf(error)}. Set --kubeconfig or KUBECONFIG to a readable kubeconfig file.`, { cause: error })
   }
-  if (config.getCurrentCluster() === null) throw new Error(`kubeconfig: context "${config.getCurrentContext()}" names no cluster. Choose one with "kubectl config use-context".`)
+  if (config.getCurrentCluster() === null)
+    throw new Error(`kubeconfig: context "${config.getCurrentContext()}" names no cluster. Choose one with "kubectl config use-context".`)
   return config
 }

@@ -55,7 +55,8 @@ export function timingProblem({ leaseDurationMs, renewDeadlineMs, retryPeriodMs 
   if (leaseDurationMs < 1000 || leaseDurationMs % 1000 !== 0) return 'the lease duration must be whole seconds, at least 1s'
   if (retryPeriodMs <= 0) return 'the retry period must be greater than 0'
   if (leaseDurationMs <= renewDeadlineMs) return 'the lease duration must be greater than the renew deadline'
-  if (renewDeadlineMs <= retryPeriodMs * JITTER_FACTOR) return `the renew deadline must be greater than ${JITTER_FACTOR} times the retry period`
+  if (renewDeadlineMs <= retryPeriodMs * JITTER_FACTOR)
+    return `the renew deadline must be greater than ${JITTER_FACTOR} times the retry period`
   return undefined
 }
 
@@ -91,7 +92,12 @@ export function createLeaderElection(options: LeaderElectionOptions) {
     const sentAt = now()
     const stored =
       previous === undefined
-        ? await client.create(LEASE, { apiVersion: LEASE.apiVersion, kind: LEASE.kind, metadata: { name, namespace }, spec: claim(undefined) }, undefined, signal)
+        ? await client.create(
+            LEASE,
+            { apiVersion: LEASE.apiVersion, kind: LEASE.kind, metadata: { name, namespace }, spec: claim(undefined) },
+            undefined,
+            signal,
+          )
         : await client.replace(LEASE, { ...previous, spec: claim(specOf(previous)) }, signal)
     deadline = sentAt + renewDeadlineMs
     see(stored)
@@ -111,7 +117,8 @@ export function createLeaderElection(options: LeaderElectionOptions) {
     const found = await client.get(ref, signal)
     if (found !== undefined) {
       const seen = see(found)
-      if (leading && seen.spec.holderIdentity !== identity) throw new LeaseLostError(`Lease/${namespace}/${name} is held by "${seen.spec.holderIdentity ?? ''}" now`)
+      if (leading && seen.spec.holderIdentity !== identity)
+        throw new LeaseLostError(`Lease/${namespace}/${name} is held by "${seen.spec.holderIdentity ?? ''}" now`)
       if (isHeldByOther(seen, identity, now())) return false
     }
     await hold(found, signal)
@@ -149,7 +156,10 @@ export function createLeaderElection(options: LeaderElectionOptions) {
       if (signal.aborted) return
       // a process that was frozen comes here first: it does not try to get back what others may have taken
       if (now() < deadline) await attempt(signal)
-      if (now() >= deadline) throw new LeaseLostError(`Lease/${namespace}/${name} could not be renewed for ${renewDeadlineMs / 1000} s${problem === '' ? '' : `: ${problem}`}`)
+      if (now() >= deadline)
+        throw new LeaseLostError(
+          `Lease/${namespace}/${name} could not be renewed for ${renewDeadlineMs / 1000} s${problem === '' ? '' : `: ${problem}`}`,
+        )
     }
   }
 
@@ -162,7 +172,9 @@ export function createLeaderElection(options: LeaderElectionOptions) {
     } catch (error) {
       // a renewal that was under way came between
       if (hasCode(error, 409) && tries > 1) return await release(tries - 1)
-      onProblem?.(new Error(`Lease/${namespace}/${name} was not released, others take it when it expires: ${messageOf(error)}`, { cause: error }))
+      onProblem?.(
+        new Error(`Lease/${namespace}/${name} was not released, others take it when it expires: ${messageOf(error)}`, { cause: error }),
+      )
     }
   }
 

@@ -23,8 +23,8 @@ export type Metrics = ReturnType<typeof createMetrics>
 
 /** controller-runtime's buckets for a reconcile, seconds. */
 const RECONCILE_BUCKETS = [
-  0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, 4, 4.5, 5,
-  6, 7, 8, 9, 10, 15, 20, 25, 30, 40, 50, 60,
+  0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, 4, 4.5,
+  5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 40, 50, 60,
 ]
 /** client-go's for a queue: 10 ns to 1,000 s. */
 const QUEUE_BUCKETS = Array.from({ length: 12 }, (_, power) => 10 ** (power - 8))
@@ -37,27 +37,74 @@ export function createMetrics({ controller, workers, election }: MetricsOptions)
   const queueNames = ['name', 'controller'] as const
   let queue: Pick<WorkQueue, 'depth' | 'running'> | undefined
 
-  const requests = new Counter({ name: 'rest_client_requests_total', help: 'Requests to the API server by method and HTTP status; <error> when no answer came.', labelNames: ['code', 'method', 'host'], registers })
+  const requests = new Counter({
+    name: 'rest_client_requests_total',
+    help: 'Requests to the API server by method and HTTP status; <error> when no answer came.',
+    labelNames: ['code', 'method', 'host'],
+    registers,
+  })
 
   const adds = new Counter({ name: 'workqueue_adds_total', help: 'Keys added to the queue.', labelNames: queueNames, registers })
   const retries = new Counter({ name: 'workqueue_retries_total', help: 'Keys put back with a backoff.', labelNames: queueNames, registers })
-  const waits = new Histogram({ name: 'workqueue_queue_duration_seconds', help: 'How long a key waited for a worker.', labelNames: queueNames, buckets: QUEUE_BUCKETS, registers })
-  const works = new Histogram({ name: 'workqueue_work_duration_seconds', help: 'How long a worker was busy with a key.', labelNames: queueNames, buckets: QUEUE_BUCKETS, registers })
+  const waits = new Histogram({
+    name: 'workqueue_queue_duration_seconds',
+    help: 'How long a key waited for a worker.',
+    labelNames: queueNames,
+    buckets: QUEUE_BUCKETS,
+    registers,
+  })
+  const works = new Histogram({
+    name: 'workqueue_work_duration_seconds',
+    help: 'How long a worker was busy with a key.',
+    labelNames: queueNames,
+    buckets: QUEUE_BUCKETS,
+    registers,
+  })
   const running = (): readonly number[] => queue?.running() ?? []
   gauge('workqueue_depth', 'Keys that wait for a worker.', queueLabels, () => queue?.depth() ?? 0)
-  gauge('workqueue_unfinished_work_seconds', 'Sum of the time that the present reconciles have taken so far; one that hangs makes it grow without end.', queueLabels, () => running().reduce((sum, ms) => sum + ms, 0) / 1000)
-  gauge('workqueue_longest_running_processor_seconds', 'Time that the longest of the present reconciles has taken so far.', queueLabels, () => Math.max(0, ...running()) / 1000)
+  gauge(
+    'workqueue_unfinished_work_seconds',
+    'Sum of the time that the present reconciles have taken so far; one that hangs makes it grow without end.',
+    queueLabels,
+    () => running().reduce((sum, ms) => sum + ms, 0) / 1000,
+  )
+  gauge(
+    'workqueue_longest_running_processor_seconds',
+    'Time that the longest of the present reconciles has taken so far.',
+    queueLabels,
+    () => Math.max(0, ...running()) / 1000,
+  )
 
-  const reconciles = new Counter({ name: 'controller_runtime_reconcile_total', help: 'Reconciles by result: success, error, requeue, requeue_after.', labelNames: ['controller', 'result'], registers })
+  const reconciles = new Counter({
+    name: 'controller_runtime_reconcile_total',
+    help: 'Reconciles by result: success, error, requeue, requeue_after.',
+    labelNames: ['controller', 'result'],
+    registers,
+  })
   const errors = counter('controller_runtime_reconcile_errors_total', 'Reconciles that failed.', { controller })
-  const terminal = counter('controller_runtime_terminal_reconcile_errors_total', 'Reconciles that failed and are not tried again before something changes.', { controller })
-  const panics = counter('controller_runtime_reconcile_panics_total', 'Reconciles that ended with an unexpected error: a bug.', { controller })
-  const times = new Histogram({ name: 'controller_runtime_reconcile_time_seconds', help: 'Duration of a reconcile.', labelNames: ['controller'], buckets: RECONCILE_BUCKETS, registers })
+  const terminal = counter(
+    'controller_runtime_terminal_reconcile_errors_total',
+    'Reconciles that failed and are not tried again before something changes.',
+    { controller },
+  )
+  const panics = counter('controller_runtime_reconcile_panics_total', 'Reconciles that ended with an unexpected error: a bug.', {
+    controller,
+  })
+  const times = new Histogram({
+    name: 'controller_runtime_reconcile_time_seconds',
+    help: 'Duration of a reconcile.',
+    labelNames: ['controller'],
+    buckets: RECONCILE_BUCKETS,
+    registers,
+  })
   gauge('controller_runtime_max_concurrent_reconciles', 'Workers.', { controller }, () => workers)
   gauge('controller_runtime_active_workers', 'Workers that are reconciling.', { controller }, () => running().length)
   for (const result of ['success', 'error', 'requeue', 'requeue_after']) reconciles.inc({ controller, result }, 0)
 
-  if (election !== undefined) gauge('leader_election_master_status', '1 where this replica leads, 0 where it stands by.', { name: election.name }, () => Number(election.isLeading()))
+  if (election !== undefined)
+    gauge('leader_election_master_status', '1 where this replica leads, 0 where it stands by.', { name: election.name }, () =>
+      Number(election.isLeading()),
+    )
   collectProcess()
 
   /** A gauge of one value, looked up at the scrape. */
@@ -102,15 +149,24 @@ export function createMetrics({ controller, workers, election }: MetricsOptions)
     gauge('process_start_time_seconds', 'Start of the process, seconds since 1970.', {}, () => performance.timeOrigin / 1000)
     gauge('process_open_fds', 'Open files and sockets.', {}, openFiles)
     gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', {}, () => process.memoryUsage().heapUsed)
-    total('nodejs_eventloop_busy_seconds_total', 'Time in which the event loop had work; its rate is the utilization of the one thread.', () => performance.eventLoopUtilization().active / 1000)
+    total(
+      'nodejs_eventloop_busy_seconds_total',
+      'Time in which the event loop had work; its rate is the utilization of the one thread.',
+      () => performance.eventLoopUtilization().active / 1000,
+    )
     const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS })
     lag.enable()
-    gauge('nodejs_eventloop_lag_max_seconds', 'Longest delay of a timer since the last scrape: how long the event loop was blocked.', {}, () => {
-      // the histogram's values contain the interval itself
-      const seconds = Math.max(0, lag.max / 1e9 - LAG_RESOLUTION_MS / 1000)
-      lag.reset()
-      return seconds
-    })
+    gauge(
+      'nodejs_eventloop_lag_max_seconds',
+      'Longest delay of a timer since the last scrape: how long the event loop was blocked.',
+      {},
+      () => {
+        // the histogram's values contain the interval itself
+        const seconds = Math.max(0, lag.max / 1e9 - LAG_RESOLUTION_MS / 1000)
+        lag.reset()
+        return seconds
+      },
+    )
   }
 
   const queueObserver: WorkQueueObserver = {

@@ -28,7 +28,9 @@ export function typeKey(type: { readonly apiVersion: string; readonly kind: stri
 
 export function collectionPath(type: ResourceType, namespace?: string): string {
   const root = type.apiVersion.includes('/') ? `/apis/${type.apiVersion}` : `/api/${type.apiVersion}`
-  return namespace === undefined || namespace === '' ? `${root}/${type.plural}` : `${root}/namespaces/${encodeURIComponent(namespace)}/${type.plural}`
+  return namespace === undefined || namespace === ''
+    ? `${root}/${type.plural}`
+    : `${root}/namespaces/${encodeURIComponent(namespace)}/${type.plural}`
 }
 
 export function objectPath(ref: ObjectRef, subresource?: string): string {

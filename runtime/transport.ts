@@ -106,7 +106,10 @@ export function createTransport(options: TransportOptions): Transport {
         },
         resolve,
       )
-      const timer = setTimeout(() => outgoing.destroy(new Error(`no answer within ${(request.timeoutMs ?? REQUEST_TIMEOUT_MS) / 1000} s`)), request.timeoutMs ?? REQUEST_TIMEOUT_MS)
+      const timer = setTimeout(
+        () => outgoing.destroy(new Error(`no answer within ${(request.timeoutMs ?? REQUEST_TIMEOUT_MS) / 1000} s`)),
+        request.timeoutMs ?? REQUEST_TIMEOUT_MS,
+      )
       outgoing.once('response', (response) => {
         if (watch) clearTimeout(timer)
         else response.once('close', () => clearTimeout(timer))
@@ -182,7 +185,9 @@ export function createTransport(options: TransportOptions): Transport {
 function createAgents(server: string, tls: https.RequestOptions, proxied: boolean): { agent: http.Agent; watchAgent: http.Agent } {
   if (proxied && tls.agent instanceof http.Agent) return { agent: tls.agent, watchAgent: tls.agent }
   const { ca, cert, key, rejectUnauthorized, servername, passphrase, pfx } = tls
-  const secure = Object.fromEntries(Object.entries({ ca, cert, key, rejectUnauthorized, servername, passphrase, pfx }).filter(([, value]) => value !== undefined))
+  const secure = Object.fromEntries(
+    Object.entries({ ca, cert, key, rejectUnauthorized, servername, passphrase, pfx }).filter(([, value]) => value !== undefined),
+  )
   const create = (): http.Agent =>
     server.startsWith('http:')
       ? new http.Agent({ keepAlive: true, keepAliveMsecs: 15_000, scheduling: 'lifo' })
@@ -246,5 +251,7 @@ function retryAfterOf(response: http.IncomingMessage): number | undefined {
 
 /** Everything that the socket, TLS or the parser of the answer reports; a bug of ours (TypeError, …) is not one. */
 function isConnectionFailure(error: Error): boolean {
-  return 'code' in error || error.message.startsWith('no answer within') || error.message === 'aborted' || error.message === 'socket hang up'
+  return (
+    'code' in error || error.message.startsWith('no answer within') || error.message === 'aborted' || error.message === 'socket hang up'
+  )
 }

@@ -11,7 +11,10 @@ export const STALE_MS = 4 * 60_000
 /** One check per resource: listed once, and heard of within `staleMs`. */
 export function watchChecks(informers: readonly WatchState[], staleMs = STALE_MS): readonly Check[] {
   const byName = Map.groupBy(informers, ({ type }) => resourceName(type))
-  return [...byName].map(([name, watches]) => ({ name: `watch ${name}`, problem: watches.map((watch) => problemOf(watch, staleMs)).find((problem) => problem !== undefined) }))
+  return [...byName].map(([name, watches]) => ({
+    name: `watch ${name}`,
+    problem: watches.map((watch) => problemOf(watch, staleMs)).find((problem) => problem !== undefined),
+  }))
 }
 
 function problemOf(watch: WatchState, staleMs: number): string | undefined {

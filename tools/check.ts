@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { endWithParent } from '../local-cluster/parent.ts'
 import { startProgress } from '../local-cluster/setup/progress.mjs'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -14,7 +13,6 @@ const CHECKS = {
   'unused code': { command: ['knip'], hint: undefined },
 } as const
 
-endWithParent()
 for (const [name, { command, hint }] of Object.entries(CHECKS)) {
   const progress = startProgress(`Check: ${name}`, { quietMs: 500 })
   const { code, output } = await runTool(command)

@@ -10,7 +10,6 @@ import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { startCluster } from '../local-cluster/cluster.ts'
 import { installCrds } from '../local-cluster/crds.ts'
-import { endWithParent } from '../local-cluster/parent.ts'
 import { startProgress } from '../local-cluster/setup/progress.mjs'
 import { SHARED_CLUSTER_VARIABLE } from '../test/helpers/cluster.ts'
 
@@ -19,7 +18,6 @@ const FILE_TIMEOUT_MS = 10 * 60_000
 // Integration tests wait more than they compute.
 const CONCURRENCY = availableParallelism() + 1
 
-endWithParent()
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -31,19 +29,23 @@ const files = positionals.length > 0 ? positionals.map((file) => resolve(file)) 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort())
 
-const cluster = files.some(usesCluster) ? await startCluster({ name: 'test' }) : undefined
-if (cluster !== undefined) {
-  process.env[SHARED_CLUSTER_VARIABLE] = cluster.dir // Inherited by the test processes.
-  await installCrds(cluster)
-}
 try {
-  process.exitCode = (await runTests()) ? 0 : 1
-} finally {
-  await cluster?.stop()
+  process.exitCode = (await runAll()) ? 0 : 1
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}
+
+async function runAll(): Promise<boolean> {
+  if (!files.some(usesCluster)) return await runTests()
+  await using cluster = await startCluster({ name: 'test' })
+  await installCrds(cluster)
+  process.env[SHARED_CLUSTER_VARIABLE] = cluster.dir // Inherited by the test processes.
+  return await runTests()
 }
 
 function usesCluster(file: string): boolean {
-  return readFileSync(file, 'utf8').includes('helpers/cluster.ts')
+  return file.includes('/integration/') || readFileSync(file, 'utf8').includes('sharedCluster')
 }
 
 /** Runs the files and shows node:test's own report; resolves with whether all passed. */

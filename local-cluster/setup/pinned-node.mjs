@@ -18,10 +18,10 @@ export async function runWithPinnedNode(script, args) {
   const env = {
     ...process.env,
     PATH: `${BIN}${delimiter}${process.env['PATH'] ?? ''}`,
-    // The child ends when this process is killed, see local-cluster/parent.ts.
     SLIMEBOOT_PARENT_PID: String(process.pid),
   }
-  const child = spawn(pinnedNode(), [join(ROOT, script), ...args], { stdio: 'inherit', env })
+  const preload = new URL('end-with-parent.mjs', import.meta.url).href
+  const child = spawn(pinnedNode(), ['--import', preload, join(ROOT, script), ...args], { stdio: 'inherit', env })
   for (const signal of FORWARDED) {
     process.on(signal, () => {
       // Ctrl-C in a terminal reaches the child by itself.

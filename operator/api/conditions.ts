@@ -18,10 +18,16 @@ export type NewCondition = Omit<Condition, 'observedGeneration' | 'lastTransitio
 const MESSAGE_LIMIT = 32_768
 
 /** The conditions with their transition times: kept from `previous` where the status is the same. */
-export function withTransitions(conditions: readonly NewCondition[], previous: readonly Partial<Condition>[], generation: number, now: string): readonly Condition[] {
+export function withTransitions(
+  conditions: readonly NewCondition[],
+  previous: readonly Partial<Condition>[],
+  generation: number,
+  now: string,
+): readonly Condition[] {
   return conditions.map((condition) => {
     const before = previous.find((other) => other.type === condition.type)
-    const lastTransitionTime = before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : now
+    const lastTransitionTime =
+      before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : now
     const message = condition.message.length > MESSAGE_LIMIT ? `${condition.message.slice(0, MESSAGE_LIMIT - 1)}…` : condition.message
     return { ...condition, message, observedGeneration: generation, lastTransitionTime }
   })

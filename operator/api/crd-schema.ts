@@ -30,7 +30,7 @@ interface Crd {
 export function readCrdSchema(file = 'slimeboots.config.netease.com.yaml'): CrdSchema {
   const text = readAssets('crds').get(file)
   if (text === undefined) throw new Error(`crds/${file} is missing. Install the package again.`)
-  const [version] = (load(text) as unknown as Crd).spec.versions
+  const [version] = (load(text) as Crd).spec.versions
   if (version === undefined) throw new Error(`crds/${file} has no version`)
   return version.schema.openAPIV3Schema
 }

@@ -12,7 +12,12 @@ export const EVENT: ResourceType = namespaced('v1', 'Event', 'events')
 export const CONFIG_MAP: ResourceType = namespaced('v1', 'ConfigMap', 'configmaps')
 export const DEPLOYMENT: ResourceType = namespaced('apps/v1', 'Deployment', 'deployments')
 export const HORIZONTAL_POD_AUTOSCALER: ResourceType = namespaced('autoscaling/v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers')
-export const MUTATING_WEBHOOK: ResourceType = { apiVersion: 'admissionregistration.k8s.io/v1', kind: 'MutatingWebhookConfiguration', plural: 'mutatingwebhookconfigurations', namespaced: false }
+export const MUTATING_WEBHOOK: ResourceType = {
+  apiVersion: 'admissionregistration.k8s.io/v1',
+  kind: 'MutatingWebhookConfiguration',
+  plural: 'mutatingwebhookconfigurations',
+  namespaced: false,
+}
 /** Read only: hosts that a dispatch must not take. */
 export const SERVICE: ResourceType = namespaced('v1', 'Service', 'services')
 export const SERVICE_ENTRY: ResourceType = namespaced('networking.istio.io/v1beta1', 'ServiceEntry', 'serviceentries')

@@ -52,7 +52,13 @@ export async function applyStep({ client, live, contests, normalForms }: ApplyDe
     const subject = `${identityOf(desired)} ${found.map(({ path }) => path).join(' ')}`
     if (step.action === 'repair') {
       const waitMs = contests.waitMs(subject, hash)
-      if (waitMs > 0) return { ...unchanged, action: 'contested', fields: found.map(({ path }) => path), contest: { managers: managersOf(step.live!), retryMs: waitMs } }
+      if (waitMs > 0)
+        return {
+          ...unchanged,
+          action: 'contested',
+          fields: found.map(({ path }) => path),
+          contest: { managers: managersOf(step.live!), retryMs: waitMs },
+        }
     }
 
     let answer = step.live
@@ -100,7 +106,12 @@ function removals(live: KubeObject, extras: readonly Difference[]): readonly Jso
   const test: JsonPatchOperation = { op: 'test', path: '/metadata/resourceVersion', value: live.metadata.resourceVersion }
   // from the end, so that removing an element does not move those that follow
   const ordered = [...extras].sort((a, b) => comparePointers(b.path, a.path))
-  return [test, ...ordered.map(({ path, desired }): JsonPatchOperation => (desired === undefined ? { op: 'remove', path } : { op: 'replace', path, value: desired }))]
+  return [
+    test,
+    ...ordered.map(({ path, desired }): JsonPatchOperation =>
+      desired === undefined ? { op: 'remove', path } : { op: 'replace', path, value: desired },
+    ),
+  ]
 }
 
 function comparePointers(a: string, b: string): number {

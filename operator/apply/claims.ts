@@ -86,5 +86,7 @@ export function scopesMeet(a: Pick<CatchAll, 'scope'>, b: Pick<CatchAll, 'scope'
 function sharedPorts(a: CatchAll, b: CatchAll): readonly string[] {
   if (!scopesMeet(a, b)) return []
   const scope = a.scope === '*' ? b.scope : a.scope
-  return a.ports.filter((port) => b.ports.includes(port)).map((port) => `port ${port} of ${scope === '*' ? 'the whole mesh' : `namespace ${scope}`}`)
+  return a.ports
+    .filter((port) => b.ports.includes(port))
+    .map((port) => `port ${port} of ${scope === '*' ? 'the whole mesh' : `namespace ${scope}`}`)
 }

@@ -32,7 +32,8 @@ const IDENTITY: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata',
 export function differences(desired: KubeObject, live: KubeObject): readonly Difference[] {
   const found: Difference[] = []
   const exact = EXACT[desired.kind]
-  for (const part of ['labels', 'annotations'] as const) contain(desired.metadata[part] ?? {}, live.metadata[part] ?? {}, `/metadata/${part}`, found)
+  for (const part of ['labels', 'annotations'] as const)
+    contain(desired.metadata[part] ?? {}, live.metadata[part] ?? {}, `/metadata/${part}`, found)
   if (exact !== undefined) {
     for (const section of exact) {
       const wanted = desired[section]
@@ -91,7 +92,8 @@ export function listKeyOf(element: unknown, path: string): string | undefined {
   const list = path.slice(path.lastIndexOf('/') + 1)
   if (list === 'ports') {
     const port = element['containerPort'] ?? element['port']
-    return port === undefined ? undefined : `${String(port)}/${String(element['protocol'] ?? 'TCP')}`
+    const protocol = element['protocol'] ?? 'TCP'
+    return typeof port === 'number' && typeof protocol === 'string' ? `${port}/${protocol}` : undefined
   }
   const key = list === 'volumeMounts' ? element['mountPath'] : element['name']
   return typeof key === 'string' ? key : undefined

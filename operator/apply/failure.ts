@@ -25,26 +25,43 @@ export class ReconcileError extends Error {
 export type Retry = 'heals' | 'backoff' | 'conflict' | 'terminal'
 
 /** What the API server refused, as a ReconcileError that names object, verb and remedy. `specPath` names the SlimeBoot field behind a rendered field. */
-export function failureOf(error: unknown, verb: 'get' | 'apply' | 'delete', object: KubeObject, specPath?: (fieldPath: string) => string | undefined): ReconcileError {
+export function failureOf(
+  error: unknown,
+  verb: 'get' | 'apply' | 'delete',
+  object: KubeObject,
+  specPath?: (fieldPath: string) => string | undefined,
+): ReconcileError {
   if (error instanceof ReconcileError) return error
   const id = objectId(object)
-  const fail = (reason: string, message: string, retry: Retry): ReconcileError => new ReconcileError(reason, message, retry, { cause: error, objects: [id] })
-  if (error instanceof ConnectionError) return fail('ApiServerUnreachable', `${id}: ${verb} failed: ${error.message}. It is tried again.`, 'backoff')
+  const fail = (reason: string, message: string, retry: Retry): ReconcileError =>
+    new ReconcileError(reason, message, retry, { cause: error, objects: [id] })
+  if (error instanceof ConnectionError)
+    return fail('ApiServerUnreachable', `${id}: ${verb} failed: ${error.message}. It is tried again.`, 'backoff')
   if (!(error instanceof ApiError)) return fail('InternalError', `${id}: ${verb} failed: ${messageOf(error)}`, 'backoff')
   const refused = `${id}: ${verb} refused (${error.reason === '' ? error.code : error.reason}): ${error.message}`
-  if (error.unknownKind) return fail('KindMissing', `${id}: the API server does not know ${resourceName(typeOf(object))} (${object.apiVersion}). Install the CRDs it comes with (Istio's for networking.istio.io).`, 'heals')
+  if (error.unknownKind)
+    return fail(
+      'KindMissing',
+      `${id}: the API server does not know ${resourceName(typeOf(object))} (${object.apiVersion}). Install the CRDs it comes with (Istio's for networking.istio.io).`,
+      'heals',
+    )
   switch (error.code) {
     case 403:
       return forbidden(error, verb, object, refused, fail)
     case 404:
-      return fail('NamespaceMissing', `${id}: namespace ${object.metadata.namespace ?? ''} does not exist. Create it, or set annotation config.netease.com/create-namespaces: "true".`, 'heals')
+      return fail(
+        'NamespaceMissing',
+        `${id}: namespace ${object.metadata.namespace ?? ''} does not exist. Create it, or set annotation config.netease.com/create-namespaces: "true".`,
+        'heals',
+      )
     case 409:
       return fail('Conflict', refused, 'conflict')
     case 400:
     case 422:
       return invalid(error, refused, fail, specPath)
     default:
-      if (/failed calling webhook/.test(error.message)) return fail('WebhookFailed', `${refused}. The webhook named there must answer, or its configuration must go.`, 'heals')
+      if (/failed calling webhook/.test(error.message))
+        return fail('WebhookFailed', `${refused}. The webhook named there must answer, or its configuration must go.`, 'heals')
       return fail(error.code >= 500 || error.code === 429 ? 'ApiServerError' : 'ApplyFailed', refused, 'backoff')
   }
 }
@@ -54,10 +71,16 @@ type Fail = (reason: string, message: string, retry: Retry) => ReconcileError
 function forbidden(error: ApiError, verb: string, object: KubeObject, refused: string, fail: Fail): ReconcileError {
   const causes = error.details?.causes ?? []
   if (causes.some((cause) => cause.reason === 'NamespaceTerminating') || /being terminated/.test(error.message)) {
-    return fail('NamespaceTerminating', `${objectId(object)}: namespace ${object.metadata.namespace ?? ''} is terminating. Wait until it is gone and create it anew, or take it from the SlimeBoot.`, 'heals')
+    return fail(
+      'NamespaceTerminating',
+      `${objectId(object)}: namespace ${object.metadata.namespace ?? ''} is terminating. Wait until it is gone and create it anew, or take it from the SlimeBoot.`,
+      'heals',
+    )
   }
-  if (/exceeded quota/.test(error.message)) return fail('QuotaExceeded', `${refused}. Raise the quota or lower the SlimeBoot's resources.`, 'heals')
-  if (/admission webhook|ValidatingAdmissionPolicy|violates PodSecurity/.test(error.message)) return fail('AdmissionDenied', refused, 'heals')
+  if (/exceeded quota/.test(error.message))
+    return fail('QuotaExceeded', `${refused}. Raise the quota or lower the SlimeBoot's resources.`, 'heals')
+  if (/admission webhook|ValidatingAdmissionPolicy|violates PodSecurity/.test(error.message))
+    return fail('AdmissionDenied', refused, 'heals')
   const verbs = verb === 'apply' ? 'create and patch' : verb
   return fail('Forbidden', `${refused}. Grant "${verbs} ${resourceName(typeOf(object))}" to the operator.`, 'heals')
 }

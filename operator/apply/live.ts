@@ -35,7 +35,17 @@ export function createLive({ client, onChange, onProblem }: LiveOptions) {
   }
 
   const informers = new Map<string, Informer>(
-    MANAGED_TYPES.map((type) => [typeKey(type), createInformer({ client, type, labelSelector: OWNER_LABEL, transform: slim, onChange: index, ...(onProblem === undefined ? {} : { onProblem }) })]),
+    MANAGED_TYPES.map((type) => [
+      typeKey(type),
+      createInformer({
+        client,
+        type,
+        labelSelector: OWNER_LABEL,
+        transform: slim,
+        onChange: index,
+        ...(onProblem === undefined ? {} : { onProblem }),
+      }),
+    ]),
   )
   const informerOf = (object: Pick<KubeObject, 'apiVersion' | 'kind'>): Informer | undefined => informers.get(typeKey(object))
 

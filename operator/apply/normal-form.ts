@@ -36,13 +36,22 @@ export function createNormalForms(now: () => number = () => performance.now()) {
       const open = withoutAutoscaled(desired, found)
       if (open.length === 0) return open
       const form = forms.get(identityOf(desired))
-      const known = form !== undefined && form.uid === live.metadata.uid && form.hash === appliedHash(desired) && form.fingerprint === fingerprintOf(open)
+      const known =
+        form !== undefined &&
+        form.uid === live.metadata.uid &&
+        form.hash === appliedHash(desired) &&
+        form.fingerprint === fingerprintOf(open)
       return known ? [] : open
     },
 
     /** The answer to an apply still differs: that is how this server stores it. */
     remember(desired: KubeObject, answer: KubeObject, rest: readonly Difference[]): void {
-      forms.set(identityOf(desired), { uid: answer.metadata.uid, hash: appliedHash(desired), fingerprint: fingerprintOf(rest), fields: rest.map(({ path }) => path) })
+      forms.set(identityOf(desired), {
+        uid: answer.metadata.uid,
+        hash: appliedHash(desired),
+        fingerprint: fingerprintOf(rest),
+        fields: rest.map(({ path }) => path),
+      })
     },
 
     /** Fields of this very object that the server keeps otherwise; empty for most. */

@@ -62,7 +62,9 @@ export function ownershipOf(object: KubeObject, owner: Owner): Ownership {
 
 /** The managers that wrote more than status, for messages: `helm, kubectl-edit`. */
 export function managersOf(object: KubeObject): string {
-  const names = (object.metadata.managedFields ?? []).filter((entry) => entry.subresource === undefined || entry.subresource === '').map((entry) => entry.manager ?? 'unknown')
+  const names = (object.metadata.managedFields ?? [])
+    .filter((entry) => entry.subresource === undefined || entry.subresource === '')
+    .map((entry) => entry.manager ?? 'unknown')
   return [...new Set(names)].sort().join(', ') || 'an unknown manager'
 }
 

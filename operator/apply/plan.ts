@@ -52,7 +52,13 @@ export function planChanges({ owner, desired, live, labelled, adopt, settled }: 
     if (refusal !== undefined) refusals.push(refusal)
     const found = settled(object, actual, differences(object, actual))
     const sameContent = appliedHash(actual) === appliedHash(object)
-    return { manifest, desired: object, live: actual, differences: found, action: found.length === 0 ? 'none' : sameContent ? 'repair' : 'change' }
+    return {
+      manifest,
+      desired: object,
+      live: actual,
+      differences: found,
+      action: found.length === 0 ? 'none' : sameContent ? 'repair' : 'change',
+    }
   })
   const stale: KubeObject[] = []
   const copies: string[] = []
@@ -75,9 +81,15 @@ function refusalOf(desired: KubeObject, live: KubeObject, owner: Owner, adopt: b
     case 'ours':
       return undefined
     case 'another-slimeboot':
-      return { object, message: `${object} belongs to SlimeBoot ${claimedOwner(live) ?? ''}. Rename the module, or delete that SlimeBoot first.` }
+      return {
+        object,
+        message: `${object} belongs to SlimeBoot ${claimedOwner(live) ?? ''}. Rename the module, or delete that SlimeBoot first.`,
+      }
     case 'copy':
-      return { object, message: `${object} exists as a copy of another object of ours (its annotation config.netease.com/owned names that one). Delete it, and it is made anew.` }
+      return {
+        object,
+        message: `${object} exists as a copy of another object of ours (its annotation config.netease.com/owned names that one). Delete it, and it is made anew.`,
+      }
     case 'foreign':
       if (adopt && !isProtected(desired)) return undefined
       return {

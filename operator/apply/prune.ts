@@ -70,21 +70,23 @@ export function createPruner({ client, live, settleMs, now = () => performance.n
     return true
   }
 
+  /** Deletes catch-alls and sees them gone; what stands behind them waits from now on. */
+  async function removeCatchAlls(owner: string, catchAlls: readonly KubeObject[]): Promise<PruneResult> {
+    const deleted: string[] = []
+    const blocked: ReconcileError[] = []
+    if (catchAlls.length > 0) settled.set(owner, now() + settleMs)
+    await removeAll(catchAlls, deleted, blocked)
+    return { deleted, blocked }
+  }
+
   return {
-    /** Deletes catch-alls and sees them gone; what stands behind them waits from now on. */
-    async removeCatchAlls(owner: string, catchAlls: readonly KubeObject[]): Promise<PruneResult> {
-      const deleted: string[] = []
-      const blocked: ReconcileError[] = []
-      if (catchAlls.length > 0) settled.set(owner, now() + settleMs)
-      await removeAll(catchAlls, deleted, blocked)
-      return { deleted, blocked }
-    },
+    removeCatchAlls,
 
     /** One step of removing `stale`, all of `owner`'s. Called again while `waitMs` is set. */
     async prune(owner: string, stale: readonly KubeObject[]): Promise<PruneResult> {
       const deleted: string[] = []
       const blocked: ReconcileError[] = []
-      const first = await this.removeCatchAlls(owner, stale.filter(isCatchAll))
+      const first = await removeCatchAlls(owner, stale.filter(isCatchAll))
       deleted.push(...first.deleted)
       blocked.push(...first.blocked)
       if (blocked.length > 0) return { deleted, blocked }
@@ -161,5 +163,10 @@ function inRemovalOrder(objects: readonly KubeObject[]): readonly (readonly Kube
 
 function survivor(object: KubeObject): ReconcileError {
   const finalizers = (object.metadata.finalizers ?? []).join(', ')
-  return new ReconcileError('DeleteBlocked', `${objectId(object)}: deleted, but it stays for finalizer ${finalizers || 'of its namespace or dependents'}. Whoever set it must let go.`, 'heals', { objects: [objectId(object)] })
+  return new ReconcileError(
+    'DeleteBlocked',
+    `${objectId(object)}: deleted, but it stays for finalizer ${finalizers || 'of its namespace or dependents'}. Whoever set it must let go.`,
+    'heals',
+    { objects: [objectId(object)] },
+  )
 }

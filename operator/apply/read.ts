@@ -9,7 +9,7 @@ import { failureOf } from './failure.ts'
 /** From this many objects of one kind and name on (a global-sidecar in many namespaces) one list is cheaper than a read of each. */
 const NAMED_FROM = 5
 /** From this many objects of one kind in one namespace on the names there are listed first; most are not there. */
-const LISTED_FROM = 3
+const LISTED_FROM = 2
 const LISTED_LIMIT = 500
 
 /** The live objects among `objects`, by identity. Throws ReconcileError. */
@@ -19,7 +19,10 @@ export async function readObjects(client: Client, objects: readonly KubeObject[]
   const spread = [...named.values()].filter((group) => group.length >= NAMED_FROM)
   const rest = [...named.values()].filter((group) => group.length < NAMED_FROM).flat()
   const placed = [...Map.groupBy(rest, (object) => `${object.apiVersion} ${object.kind} ${object.metadata.namespace ?? ''}`).values()]
-  await Promise.all([...spread.map((group) => guarded(group, () => byName(group))), ...placed.map((group) => guarded(group, () => byPlace(group)))])
+  await Promise.all([
+    ...spread.map((group) => guarded(group, () => byName(group))),
+    ...placed.map((group) => guarded(group, () => byPlace(group))),
+  ])
   return found
 
   async function byName(group: readonly KubeObject[]): Promise<void> {
@@ -35,7 +38,11 @@ export async function readObjects(client: Client, objects: readonly KubeObject[]
   }
 
   async function thoseThere(group: readonly KubeObject[]): Promise<readonly KubeObject[]> {
-    const { items } = await client.list(typeOf(group[0]!), { namespace: group[0]!.metadata.namespace, metadataOnly: true, limit: LISTED_LIMIT })
+    const { items } = await client.list(typeOf(group[0]!), {
+      namespace: group[0]!.metadata.namespace,
+      metadataOnly: true,
+      limit: LISTED_LIMIT,
+    })
     if (items.length >= LISTED_LIMIT) return group
     const names = new Set(items.map((item) => item.metadata.name))
     return group.filter((object) => names.has(object.metadata.name))

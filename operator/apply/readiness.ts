@@ -23,15 +23,18 @@ export function unreadyDeployment(deployment: KubeObject): Unready | undefined {
   const status = (deployment['status'] ?? {}) as DeploymentStatus
   const wanted = (deployment['spec'] as { replicas?: number } | undefined)?.replicas ?? 1
   const failed = status.conditions?.find((condition) => condition.type === 'ReplicaFailure' && condition.status === 'True')
-  if (failed !== undefined) return { object, reason: failed.reason ?? 'ReplicaFailure', message: failed.message ?? 'pods cannot be created' }
+  if (failed !== undefined)
+    return { object, reason: failed.reason ?? 'ReplicaFailure', message: failed.message ?? 'pods cannot be created' }
   if ((status.observedGeneration ?? 0) < (deployment.metadata.generation ?? 1)) {
     return { object, reason: 'NotObserved', message: 'the Deployment controller has not seen the current generation yet' }
   }
   const updated = status.updatedReplicas ?? 0
   const available = status.availableReplicas ?? 0
   if (updated < wanted) return { object, reason: 'RollingOut', message: `${updated} of ${wanted} replicas updated` }
-  if (available < updated || available < wanted) return { object, reason: 'Unavailable', message: `${available} of ${wanted} replicas available` }
-  if ((status.replicas ?? 0) > updated) return { object, reason: 'RollingOut', message: `${(status.replicas ?? 0) - updated} old replicas are ending` }
+  if (available < updated || available < wanted)
+    return { object, reason: 'Unavailable', message: `${available} of ${wanted} replicas available` }
+  if ((status.replicas ?? 0) > updated)
+    return { object, reason: 'RollingOut', message: `${(status.replicas ?? 0) - updated} old replicas are ending` }
   return undefined
 }
 
@@ -47,7 +50,10 @@ export function hasAvailableReplica(deployment: KubeObject | undefined): boolean
 interface ContainerStatus {
   readonly name: string
   readonly ready?: boolean
-  readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string }; readonly terminated?: { readonly reason?: string; readonly message?: string; readonly exitCode?: number } }
+  readonly state?: {
+    readonly waiting?: { readonly reason?: string; readonly message?: string }
+    readonly terminated?: { readonly reason?: string; readonly message?: string; readonly exitCode?: number }
+  }
   readonly lastState?: { readonly terminated?: { readonly reason?: string; readonly exitCode?: number; readonly message?: string } }
 }
 
@@ -72,20 +78,32 @@ function causeOf(pod: KubeObject): { reason: string; message: string } | undefin
   const status = (pod['status'] ?? {}) as PodStatus
   const name = `pod ${pod.metadata.name}`
   const unscheduled = status.conditions?.find((condition) => condition.type === 'PodScheduled' && condition.status === 'False')
-  if (unscheduled !== undefined) return { reason: unscheduled.reason ?? 'Unschedulable', message: join(`${name}: ${unscheduled.reason ?? 'Unschedulable'}`, unscheduled.message) }
+  if (unscheduled !== undefined)
+    return {
+      reason: unscheduled.reason ?? 'Unschedulable',
+      message: join(`${name}: ${unscheduled.reason ?? 'Unschedulable'}`, unscheduled.message),
+    }
   for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
     const where = `${name}, container ${container.name}`
     const waiting = container.state?.waiting
     if (waiting?.reason !== undefined && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing') {
       const last = container.lastState?.terminated
-      const detail = waiting.reason === 'CrashLoopBackOff' && last !== undefined ? `last exit code ${last.exitCode ?? '?'}${last.reason === undefined ? '' : ` (${last.reason})`}` : waiting.message
+      const detail =
+        waiting.reason === 'CrashLoopBackOff' && last !== undefined
+          ? `last exit code ${last.exitCode ?? '?'}${last.reason === undefined ? '' : ` (${last.reason})`}`
+          : waiting.message
       return { reason: waiting.reason, message: join(`${where}: ${waiting.reason}`, detail) }
     }
     const ended = container.state?.terminated
-    if (ended !== undefined && ended.exitCode !== 0) return { reason: ended.reason ?? 'Error', message: join(`${where}: ${ended.reason ?? 'Error'}, exit code ${ended.exitCode ?? '?'}`, ended.message) }
+    if (ended !== undefined && ended.exitCode !== 0)
+      return {
+        reason: ended.reason ?? 'Error',
+        message: join(`${where}: ${ended.reason ?? 'Error'}, exit code ${ended.exitCode ?? '?'}`, ended.message),
+      }
   }
   const unready = status.containerStatuses?.find((container) => container.ready === false)
-  if (status.phase === 'Running' && unready !== undefined) return { reason: 'NotReady', message: `${name}, container ${unready.name}: running, its readiness probe does not pass` }
+  if (status.phase === 'Running' && unready !== undefined)
+    return { reason: 'NotReady', message: `${name}, container ${unready.name}: running, its readiness probe does not pass` }
   return undefined
 }
 

@@ -32,7 +32,14 @@ export function isStranger(entry: ManagedFieldsEntry): boolean {
   return entry.manager !== FIELD_MANAGER && entry.subresource !== 'status' && entry.subresource !== 'scale'
 }
 
-function collect(fields: Readonly<Record<string, unknown>>, desired: unknown, live: unknown, path: string, manager: string, found: Map<string, StrangerField>): void {
+function collect(
+  fields: Readonly<Record<string, unknown>>,
+  desired: unknown,
+  live: unknown,
+  path: string,
+  manager: string,
+  found: Map<string, StrangerField>,
+): void {
   for (const [key, below] of Object.entries(fields)) {
     const step = follow(key, desired, live, path)
     if (step === undefined || TOLERATED.has(step.path)) continue
@@ -57,7 +64,9 @@ function follow(key: string, desired: unknown, live: unknown, path: string): { p
   const wanted: readonly unknown[] = Array.isArray(desired) ? (desired as unknown[]) : []
   if (key.startsWith('k:')) {
     const keys = JSON.parse(text) as Record<string, unknown>
-    const index = live.findIndex((element) => isMap(element) && Object.entries(keys).every(([name, value]) => isDeepStrictEqual(element[name], value)))
+    const index = live.findIndex(
+      (element) => isMap(element) && Object.entries(keys).every(([name, value]) => isDeepStrictEqual(element[name], value)),
+    )
     if (index < 0) return undefined
     const element: unknown = live[index]
     const name = listKeyOf(element, path)

@@ -7,9 +7,15 @@ import { isObject, type Warning } from '../spec/problems.ts'
 import { parseGoYaml } from '../spec/go-yaml.ts'
 import { readManifestFile } from '../spec/yaml-file.ts'
 
-export const fileOption = (): Option => new Option('-f, --filename <file>', 'file with the SlimeBoot, - for standard input; read exactly as kubectl reads it').makeOptionMandatory()
-export const namespaceOption = (): Option => new Option('-n, --namespace <namespace>', 'namespace of a SlimeBoot that names none').default('default')
-export const defaultsOption = (): Option => new Option('--defaults <file>', "YAML of spec fields between the built-in defaults and the spec: the operator's --defaults")
+export const fileOption = (): Option =>
+  new Option(
+    '-f, --filename <file>',
+    'file with the SlimeBoot, - for standard input; read exactly as kubectl reads it',
+  ).makeOptionMandatory()
+export const namespaceOption = (): Option =>
+  new Option('-n, --namespace <namespace>', 'namespace of a SlimeBoot that names none').default('default')
+export const defaultsOption = (): Option =>
+  new Option('--defaults <file>', "YAML of spec fields between the built-in defaults and the spec: the operator's --defaults")
 
 /** The SlimeBoots of a file, in order; other kinds are left out. Throws when there is none. */
 export async function readBoots(file: string, namespace: string): Promise<readonly KubeObject[]> {
@@ -31,5 +37,6 @@ export async function readDefaults(file: string | undefined): Promise<JsonObject
 }
 
 export function printWarnings(boot: KubeObject, warnings: readonly Warning[]): void {
-  for (const { reason, message } of warnings) process.stderr.write(`warning: ${KIND}/${boot.metadata.namespace}/${boot.metadata.name}: ${reason}: ${message}\n`)
+  for (const { reason, message } of warnings)
+    process.stderr.write(`warning: ${KIND}/${boot.metadata.namespace}/${boot.metadata.name}: ${reason}: ${message}\n`)
 }

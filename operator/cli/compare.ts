@@ -13,7 +13,16 @@ export interface FieldChange {
 }
 
 /** Metadata that the server keeps for itself, and our own hash, which follows from the rest. */
-const IGNORED: ReadonlySet<string> = new Set(['metadata.managedFields', 'metadata.resourceVersion', 'metadata.generation', 'metadata.uid', 'metadata.creationTimestamp', 'status', `metadata.annotations.${APPLIED_ANNOTATION}`, 'metadata.annotations.deployment.kubernetes.io/revision'])
+const IGNORED: ReadonlySet<string> = new Set([
+  'metadata.managedFields',
+  'metadata.resourceVersion',
+  'metadata.generation',
+  'metadata.uid',
+  'metadata.creationTimestamp',
+  'status',
+  `metadata.annotations.${APPLIED_ANNOTATION}`,
+  'metadata.annotations.deployment.kubernetes.io/revision',
+])
 
 export function compareObjects(from: KubeObject, to: KubeObject): readonly FieldChange[] {
   const found: FieldChange[] = []
@@ -24,17 +33,25 @@ export function compareObjects(from: KubeObject, to: KubeObject): readonly Field
 function walk(from: unknown, to: unknown, path: string, found: FieldChange[]): void {
   if (IGNORED.has(path) || isDeepStrictEqual(from, to)) return
   if (isMap(from) && isMap(to)) {
-    for (const key of new Set([...Object.keys(from), ...Object.keys(to)])) walk(from[key], to[key], path === '' ? key : `${path}.${key}`, found)
+    for (const key of new Set([...Object.keys(from), ...Object.keys(to)]))
+      walk(from[key], to[key], path === '' ? key : `${path}.${key}`, found)
   } else if (Array.isArray(from) && Array.isArray(to)) walkList(from as unknown[], to as unknown[], path, found)
   else found.push({ path, from, to })
 }
 
 /** Elements with a name are compared by it, others by position. */
 function walkList(from: readonly unknown[], to: readonly unknown[], path: string, found: FieldChange[]): void {
-  const nameOf = (element: unknown): string | undefined => (isMap(element) && typeof element['name'] === 'string' ? element['name'] : undefined)
+  const nameOf = (element: unknown): string | undefined =>
+    isMap(element) && typeof element['name'] === 'string' ? element['name'] : undefined
   const named = [...from, ...to].every((element) => nameOf(element) !== undefined)
   if (named) {
-    for (const name of new Set([...from, ...to].map(nameOf))) walk(from.find((element) => nameOf(element) === name), to.find((element) => nameOf(element) === name), `${path}[${name}]`, found)
+    for (const name of new Set([...from, ...to].map(nameOf)))
+      walk(
+        from.find((element) => nameOf(element) === name),
+        to.find((element) => nameOf(element) === name),
+        `${path}[${name}]`,
+        found,
+      )
   } else for (let index = 0; index < Math.max(from.length, to.length); index++) walk(from[index], to[index], `${path}[${index}]`, found)
 }
 

@@ -12,7 +12,11 @@ import { VERSION } from '../version.ts'
 export const kubeconfigOption = (): Option => new Option('--kubeconfig <path>', 'kubeconfig file; else ~/.kube/config').env('KUBECONFIG')
 
 /** Runs `work` with a client of the user's own kubeconfig, and closes its connections. */
-export async function withClient<Result>(kubeconfig: string | undefined, command: string, work: (client: Client) => Promise<Result>): Promise<Result> {
+export async function withClient<Result>(
+  kubeconfig: string | undefined,
+  command: string,
+  work: (client: Client) => Promise<Result>,
+): Promise<Result> {
   const transport = createTransport({ loadConfig: () => loadKubeConfig(kubeconfig), userAgent: `slimeboot/${VERSION} ${command}` })
   try {
     return await work(createClient(transport))

@@ -42,7 +42,10 @@ export function diffCommand(): Command {
     .addOption(defaultsOption())
     .addOption(kubeconfigOption())
     .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
-    .addHelpText('after', '\nExit code 0 when nothing would change, 1 when something would, 2 on an error, as of kubectl diff.\nNeeds the right to patch the objects: each change is tried by the API server as a dry run.')
+    .addHelpText(
+      'after',
+      '\nExit code 0 when nothing would change, 1 when something would, 2 on an error, as of kubectl diff.\nNeeds the right to patch the objects: each change is tried by the API server as a dry run.',
+    )
     .action(async (options: Options) => {
       try {
         const diffs = await withClient(options.kubeconfig, 'diff', (client) => diffFile(client, options))
@@ -71,7 +74,10 @@ async function diffFile(client: Client, { filename, namespace, defaults }: Optio
 export async function readPlan(client: Client, boot: KubeObject, { desired, owner }: Compiled): Promise<Plan> {
   const owned = await listOwned(client, owner.label)
   const known = new Map(owned.map((object) => [identityOf(object), object]))
-  const read = await readObjects(client, desired.map(({ object }) => object).filter((object) => !known.has(identityOf(object))))
+  const read = await readObjects(
+    client,
+    desired.map(({ object }) => object).filter((object) => !known.has(identityOf(object))),
+  )
   return planChanges({
     owner,
     desired,
@@ -104,15 +110,28 @@ async function fieldsOf(client: Client, desired: KubeObject, live: KubeObject): 
   try {
     const answer = await client.apply(typeOf(desired), desired, { fieldManager: FIELD_MANAGER, dryRun: true })
     const extras = differences(desired, answer).filter(({ type }) => type === 'extra')
-    return [...compareObjects(live, answer), ...extras.map(({ path, live: from, desired: to }) => ({ path: path.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~'), from, to }))]
+    return [
+      ...compareObjects(live, answer),
+      ...extras.map(({ path, live: from, desired: to }) => ({
+        path: path.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~'),
+        from,
+        to,
+      })),
+    ]
   } catch (error) {
     // an immutable field: the object would be made anew
-    if (error instanceof ApiError && error.code === 422) return differences(desired, live).map(({ path, live: from, desired: to }) => ({ path: path.slice(1).replaceAll('/', '.'), from, to }))
+    if (error instanceof ApiError && error.code === 422)
+      return differences(desired, live).map(({ path, live: from, desired: to }) => ({ path: path.slice(1).replaceAll('/', '.'), from, to }))
     throw failureOf(error, 'apply', desired)
   }
 }
 
-const MARKS = { create: ['green', '+ create'], change: ['yellow', '~ change'], delete: ['red', '- delete'], refused: ['red', '✘ refused'] } as const
+const MARKS = {
+  create: ['green', '+ create'],
+  change: ['yellow', '~ change'],
+  delete: ['red', '- delete'],
+  refused: ['red', '✘ refused'],
+} as const
 
 function textOf(diffs: readonly ObjectDiff[]): readonly string[] {
   if (diffs.length === 0) return ['No differences: the cluster is as this SlimeBoot wants it.']
@@ -125,7 +144,13 @@ function textOf(diffs: readonly ObjectDiff[]): readonly string[] {
 
 function linesOf({ object, action, fields, desired, message }: ObjectDiff): readonly string[] {
   const [shade, mark] = MARKS[action]
-  const body = desired === undefined ? [] : dump(withoutMarks(desired), { noRefs: true, lineWidth: -1 }).trimEnd().split('\n').map((line) => colour('green', `    + ${line}`))
+  const body =
+    desired === undefined
+      ? []
+      : dump(withoutMarks(desired), { noRefs: true, lineWidth: -1 })
+          .trimEnd()
+          .split('\n')
+          .map((line) => colour('green', `    + ${line}`))
   return [
     colour(shade, `${mark} ${object}`),
     ...(message === undefined ? [] : [`    ${message}`]),

@@ -47,11 +47,17 @@ export function preflightCommand(): Command {
 async function preflightFile(client: Client, options: Options): Promise<readonly Finding[]> {
   const facts = createFactReader(client)
   const all: Finding[] = []
-  for (const boot of await readBoots(options.filename, options.namespace)) all.push(...(await preflightBoot(client, boot, options.operator, facts)))
+  for (const boot of await readBoots(options.filename, options.namespace))
+    all.push(...(await preflightBoot(client, boot, options.operator, facts)))
   return all
 }
 
-async function preflightBoot(client: Client, boot: KubeObject, operator: string, facts: ReturnType<typeof createFactReader>): Promise<readonly Finding[]> {
+async function preflightBoot(
+  client: Client,
+  boot: KubeObject,
+  operator: string,
+  facts: ReturnType<typeof createFactReader>,
+): Promise<readonly Finding[]> {
   let compiled: Compiled
   try {
     compiled = compile(boot, { facts: await facts.read(boot) })
@@ -61,7 +67,11 @@ async function preflightBoot(client: Client, boot: KubeObject, operator: string,
   }
   const objects = compiled.desired.map(({ object }) => object)
   const spec: readonly Finding[] = [
-    { check: 'Spec', level: 'ok', detail: `${objects.length} objects, mode ${compiled.values.mode}${compiled.values.mode === 'none' ? '' : `, ${compiled.values.shape} global-sidecar`}` },
+    {
+      check: 'Spec',
+      level: 'ok',
+      detail: `${objects.length} objects, mode ${compiled.values.mode}${compiled.values.mode === 'none' ? '' : `, ${compiled.values.shape} global-sidecar`}`,
+    },
     ...compiled.warnings.map((warning): Finding => ({ check: 'Spec', level: 'warning', detail: `${warning.reason}: ${warning.message}` })),
   ]
   const [version, kinds, namespaces, rights, others, istio, hosts] = await Promise.all([
@@ -79,7 +89,11 @@ async function preflightBoot(client: Client, boot: KubeObject, operator: string,
     ...spec,
     ...version,
     ...orOk('CRDs', kindProblems(objects.filter((object) => kinds.has(typeOf(object)))), 'every kind is known'),
-    ...orOk('Namespaces', namespaceProblems(namespaces, boot.metadata.annotations?.[CREATE_NAMESPACES_ANNOTATION] === 'true'), [...new Set(objects.map((object) => object.metadata.namespace).filter((name) => name !== undefined))].sort().join(', ')),
+    ...orOk(
+      'Namespaces',
+      namespaceProblems(namespaces, boot.metadata.annotations?.[CREATE_NAMESPACES_ANNOTATION] === 'true'),
+      [...new Set(objects.map((object) => object.metadata.namespace).filter((name) => name !== undefined))].sort().join(', '),
+    ),
     ...rights,
     ...orOk('Names', collisionProblems(plan), 'no object is in the way'),
     ...others,
@@ -89,13 +103,23 @@ async function preflightBoot(client: Client, boot: KubeObject, operator: string,
 }
 
 function orOk(check: string, problems: readonly ReconcileError[], detail: string): readonly Finding[] {
-  return problems.length === 0 ? [{ check, level: 'ok', detail }] : problems.map((problem) => ({ check, level: 'error', detail: problem.message }))
+  return problems.length === 0
+    ? [{ check, level: 'ok', detail }]
+    : problems.map((problem) => ({ check, level: 'error', detail: problem.message }))
 }
 
 async function versionFindings(client: Client): Promise<readonly Finding[]> {
   const { gitVersion, major, minor } = await client.version()
   const old = major === 1 && minor < 30
-  return [{ check: 'Kubernetes', level: old ? 'warning' : 'ok', detail: old ? `${gitVersion}: no ValidatingAdmissionPolicy before 1.30, so SlimeBoots are honoured only in the operator's own namespace` : gitVersion }]
+  return [
+    {
+      check: 'Kubernetes',
+      level: old ? 'warning' : 'ok',
+      detail: old
+        ? `${gitVersion}: no ValidatingAdmissionPolicy before 1.30, so SlimeBoots are honoured only in the operator's own namespace`
+        : gitVersion,
+    },
+  ]
 }
 
 async function missingKinds(client: Client, objects: readonly KubeObject[]): Promise<ReadonlySet<ResourceType>> {
@@ -118,8 +142,13 @@ async function rightsFindings(client: Client, objects: readonly KubeObject[], op
   const [namespace = '', name = ''] = operator.split('/')
   const user = `system:serviceaccount:${namespace}:${name}`
   const missing = describeMissing(await missingByAccess(client, needsOf(objects), user))
-  if (missing.length === 0) return [{ check: 'Rights', level: 'ok', detail: `ServiceAccount ${operator} may create, patch and delete all of it` }]
-  return missing.map((line) => ({ check: 'Rights', level: 'error', detail: `ServiceAccount ${operator} may not ${line}. Apply deploy/slimeboot.yaml, which grants it.` }))
+  if (missing.length === 0)
+    return [{ check: 'Rights', level: 'ok', detail: `ServiceAccount ${operator} may create, patch and delete all of it` }]
+  return missing.map((line) => ({
+    check: 'Rights',
+    level: 'error',
+    detail: `ServiceAccount ${operator} may not ${line}. Apply deploy/slimeboot.yaml, which grants it.`,
+  }))
 }
 
 /** Objects and ports that other SlimeBoots of the cluster have. */
@@ -136,7 +165,11 @@ async function claimFindings(client: Client, boot: KubeObject, compiled: Compile
   }
   const age = others.find((other) => keyOf(other) === keyOf(boot))?.metadata.creationTimestamp ?? '9999'
   const { conflicts } = claims.claim({ key: keyOf(boot), createdAt: age }, compiled.claim)
-  return conflicts.map(({ holder, subject }) => ({ check: 'Names', level: 'error', detail: `SlimeBoot ${holder}, the older one, has ${subject}` }))
+  return conflicts.map(({ holder, subject }) => ({
+    check: 'Names',
+    level: 'error',
+    detail: `SlimeBoot ${holder}, the older one, has ${subject}`,
+  }))
 }
 
 async function listBoots(client: Client): Promise<readonly KubeObject[]> {
@@ -154,5 +187,11 @@ function textOf(findings: readonly Finding[]): readonly string[] {
   const rows = columns(findings.map(({ check, detail }) => [check, detail.replaceAll('\n', ' ')]))
   const lines = findings.map(({ level }, index) => `${colour(MARKS[level][0], MARKS[level][1])} ${rows[index]}`)
   const count = (level: Finding['level']): number => findings.filter((finding) => finding.level === level).length
-  return [...lines, '', count('error') === 0 ? `Nothing stands against it${count('warning') > 0 ? `, ${count('warning')} warnings` : ''}.` : `${count('error')} things stand against it.`]
+  return [
+    ...lines,
+    '',
+    count('error') === 0
+      ? `Nothing stands against it${count('warning') > 0 ? `, ${count('warning')} warnings` : ''}.`
+      : `${count('error')} things stand against it.`,
+  ]
 }

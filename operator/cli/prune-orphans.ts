@@ -36,7 +36,9 @@ async function pruneOrphans(client: Client, remove: boolean): Promise<void> {
       throw failureOf(error, 'delete', object)
     }
   }
-  process.stdout.write(remove ? `${orphans.length} orphans deleted.\n` : `${orphans.length} orphans. Delete them with "slimeboot prune-orphans --yes".\n`)
+  process.stdout.write(
+    remove ? `${orphans.length} orphans deleted.\n` : `${orphans.length} orphans. Delete them with "slimeboot prune-orphans --yes".\n`,
+  )
 }
 
 /** Objects whose valid ownership annotation names a SlimeBoot that does not exist; catch-alls first. */

@@ -63,14 +63,19 @@ export function statusCommand(): Command {
 
 async function findBoots(client: Client, name: string | undefined, namespace: string | undefined): Promise<readonly KubeObject[]> {
   const { items } = await client.list(SLIMEBOOT, { namespace, ...(name === undefined ? {} : { fieldSelector: `metadata.name=${name}` }) })
-  if (items.length === 0) throw new InvalidArgumentError(`No SlimeBoot${name === undefined ? '' : ` ${name}`}${namespace === undefined ? ' in any namespace' : ` in namespace ${namespace}`}. Apply one, for example samples/slimeboot_lazyload.yaml.`)
+  if (items.length === 0)
+    throw new InvalidArgumentError(
+      `No SlimeBoot${name === undefined ? '' : ` ${name}`}${namespace === undefined ? ' in any namespace' : ` in namespace ${namespace}`}. Apply one, for example samples/slimeboot_lazyload.yaml.`,
+    )
   return items
 }
 
 async function reportOf(client: Client, boot: KubeObject): Promise<Report> {
   const owner = ownerOf(boot)
   const [owned, events] = await Promise.all([listOwned(client, owner.label), eventsOf(client, boot)])
-  const objects = await Promise.all(owned.filter((object) => ownershipOf(object, owner) === 'ours').map((object) => stateOf(client, object)))
+  const objects = await Promise.all(
+    owned.filter((object) => ownershipOf(object, owner) === 'ours').map((object) => stateOf(client, object)),
+  )
   return {
     slimeboot: keyOf(boot),
     generation: boot.metadata.generation ?? 0,
@@ -83,11 +88,17 @@ async function reportOf(client: Client, boot: KubeObject): Promise<Report> {
 
 async function stateOf(client: Client, object: KubeObject): Promise<ObjectState> {
   const base = { object: objectId(object), kind: object.kind, namespace: object.metadata.namespace ?? '', name: object.metadata.name }
-  if (object.metadata.deletionTimestamp !== undefined) return { ...base, ready: false, reason: 'Terminating', message: (object.metadata.finalizers ?? []).join(', ') }
+  if (object.metadata.deletionTimestamp !== undefined)
+    return { ...base, ready: false, reason: 'Terminating', message: (object.metadata.finalizers ?? []).join(', ') }
   const unready = object.kind === 'Deployment' ? unreadyDeployment(object) : undefined
   if (unready === undefined) return { ...base, ready: true, reason: '', message: object.kind === 'Deployment' ? replicasOf(object) : '' }
   const labels = (object['spec'] as { selector: { matchLabels?: Record<string, string> } }).selector.matchLabels ?? {}
-  const { items } = await client.list(POD, { namespace: base.namespace, labelSelector: Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(',') })
+  const { items } = await client.list(POD, {
+    namespace: base.namespace,
+    labelSelector: Object.entries(labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+  })
   const cause = podCause(items) ?? unready
   return { ...base, ready: false, reason: cause.reason, message: cause.message }
 }
@@ -97,28 +108,68 @@ function replicasOf(deployment: KubeObject): string {
 }
 
 async function eventsOf(client: Client, boot: KubeObject): Promise<readonly EventLine[]> {
-  const { items } = await client.list(EVENT, { namespace: boot.metadata.namespace, fieldSelector: `involvedObject.uid=${boot.metadata.uid ?? ''}` })
+  const { items } = await client.list(EVENT, {
+    namespace: boot.metadata.namespace,
+    fieldSelector: `involvedObject.uid=${boot.metadata.uid ?? ''}`,
+  })
   return items
-    .map((event) => ({ type: String(event['type']), reason: String(event['reason']), message: String(event['message']), time: String(event['lastTimestamp'] ?? event.metadata.creationTimestamp) }))
+    .map((event) => ({
+      type: String(event['type']),
+      reason: String(event['reason']),
+      message: String(event['message']),
+      time: String(event['lastTimestamp'] ?? event.metadata.creationTimestamp),
+    }))
     .sort((a, b) => (a.time < b.time ? 1 : -1))
     .slice(0, EVENTS)
 }
 
 function isReady({ status, generation }: Report): boolean {
-  return status.observedGeneration === generation && status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true
+  return (
+    status.observedGeneration === generation &&
+    status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true
+  )
 }
 
 function textOf(report: Report): readonly string[] {
   const { status, objects, events } = report
   const ready = status.conditions?.find((condition) => condition.type === 'Ready')
   const seen = status.observedGeneration === report.generation
-  const state = ready === undefined ? colour('yellow', '… not seen by an operator yet: is one running, and does it serve this namespace?') : ready.status === 'True' && seen ? colour('green', '✔ Ready') : colour(ready.status === 'True' ? 'yellow' : 'red', `${ready.status === 'True' ? '…' : '✘'} ${ready.reason}${seen ? '' : ' (of an earlier generation)'}`)
-  const head = [colour('bold', `SlimeBoot ${report.slimeboot}`), state, [status.mode, status.shape].filter((part) => part !== undefined).join(', '), status.moduleNames ?? '', report.suspended ? 'suspended' : ''].filter((part) => part !== '').join('  ')
+  const state =
+    ready === undefined
+      ? colour('yellow', '… not seen by an operator yet: is one running, and does it serve this namespace?')
+      : ready.status === 'True' && seen
+        ? colour('green', '✔ Ready')
+        : colour(
+            ready.status === 'True' ? 'yellow' : 'red',
+            `${ready.status === 'True' ? '…' : '✘'} ${ready.reason}${seen ? '' : ' (of an earlier generation)'}`,
+          )
+  const head = [
+    colour('bold', `SlimeBoot ${report.slimeboot}`),
+    state,
+    [status.mode, status.shape].filter((part) => part !== undefined).join(', '),
+    status.moduleNames ?? '',
+    report.suspended ? 'suspended' : '',
+  ]
+    .filter((part) => part !== '')
+    .join('  ')
   const now = Date.now()
   return [
     head,
     ...(ready === undefined || ready.message === '' ? [] : ready.message.split('\n').map((line) => `   ${line}`)),
-    ...treeOf(objects.map(({ namespace, kind, name, ready: fine, reason, message }) => ({ group: namespace, text: `${fine ? colour('green', '✔') : colour('red', '✘')} ${kind} ${name}${[reason, message].filter((part) => part !== '').map((part) => `  ${part}`).join('')}` }))),
-    ...(events.length === 0 ? [] : ['Events:', ...columns(events.map((event) => [`  ${ageOf(event.time, now)}`, event.type, event.reason, event.message.split('\n')[0]!]))]),
+    ...treeOf(
+      objects.map(({ namespace, kind, name, ready: fine, reason, message }) => ({
+        group: namespace,
+        text: `${fine ? colour('green', '✔') : colour('red', '✘')} ${kind} ${name}${[reason, message]
+          .filter((part) => part !== '')
+          .map((part) => `  ${part}`)
+          .join('')}`,
+      })),
+    ),
+    ...(events.length === 0
+      ? []
+      : [
+          'Events:',
+          ...columns(events.map((event) => [`  ${ageOf(event.time, now)}`, event.type, event.reason, event.message.split('\n')[0]!])),
+        ]),
   ]
 }

@@ -21,9 +21,16 @@ export function templateCommand(): Command {
     .addOption(fileOption())
     .addOption(namespaceOption())
     .addOption(defaultsOption())
-    .addOption(new Option('-o, --output <format>', 'yaml: documents in the order of applying; json: one v1 List').choices(['yaml', 'json']).default('yaml'))
+    .addOption(
+      new Option('-o, --output <format>', 'yaml: documents in the order of applying; json: one v1 List')
+        .choices(['yaml', 'json'])
+        .default('yaml'),
+    )
     .option('--raw', 'print the text of each template before it is parsed, to find a fault in a template')
-    .addHelpText('after', '\nExamples:\n  slimeboot template -f samples/slimeboot_lazyload.yaml\n  kubectl get sb -n mesh-operator lazyload -o yaml | slimeboot template -f - -o json | jq ".items[].kind"\n\nExit code 1 and the list of all errors on standard error when the spec is wrong.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  slimeboot template -f samples/slimeboot_lazyload.yaml\n  kubectl get sb -n mesh-operator lazyload -o yaml | slimeboot template -f - -o json | jq ".items[].kind"\n\nExit code 1 and the list of all errors on standard error when the spec is wrong.',
+    )
     .action(template)
 }
 

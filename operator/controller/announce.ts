@@ -13,7 +13,9 @@ export function announce(log: Logger, events: EventRecorder, boot: KubeObject, o
   const of = (action: Change['action']): readonly Change[] => outcome.changes.filter((change) => change.action === action)
   const slimeboot = keyOf(boot)
   const ms = Math.round(elapsedMs)
-  for (const change of outcome.changes) if (change.action !== 'unchanged') log.info(change.action, { slimeboot, object: change.object, ...(change.fields.length === 0 ? {} : { fields: change.fields }) })
+  for (const change of outcome.changes)
+    if (change.action !== 'unchanged')
+      log.info(change.action, { slimeboot, object: change.object, ...(change.fields.length === 0 ? {} : { fields: change.fields }) })
   for (const object of outcome.deleted) log.info('deleted', { slimeboot, object })
 
   for (const change of of('repaired')) events.record(boot, 'Normal', 'DriftRepaired', `${change.object}: ${listed(change.fields)}`)
@@ -25,15 +27,19 @@ export function announce(log: Logger, events: EventRecorder, boot: KubeObject, o
   }
   const ready = readyOf(outcome)
   const applied = appliedText(of('created'), of('configured'), ms)
-  const previous = ((boot['status'] as { conditions?: readonly Condition[] } | undefined)?.conditions ?? []).find((condition) => condition.type === 'Ready')
+  const previous = ((boot['status'] as { conditions?: readonly Condition[] } | undefined)?.conditions ?? []).find(
+    (condition) => condition.type === 'Ready',
+  )
   const becomesReady = ready.status === 'True' && previous?.status !== 'True'
   if (applied !== '' && !becomesReady) events.record(boot, 'Normal', 'Applied', applied)
   if (previous?.status === ready.status && previous.reason === ready.reason && previous.message === ready.message) return
   const isProblem = outcome.problems.some((problem) => problem.retry !== 'conflict')
-  if (isProblem || ready.reason === 'Contested' || ready.reason === 'WorkloadNotReady') events.record(boot, 'Warning', ready.reason, ready.message)
+  if (isProblem || ready.reason === 'Contested' || ready.reason === 'WorkloadNotReady')
+    events.record(boot, 'Warning', ready.reason, ready.message)
   else if (becomesReady) events.record(boot, 'Normal', 'Ready', `${ready.message}${applied === '' ? '' : ` (${applied})`}`)
   const level = isProblem ? 'error' : 'info'
-  if (outcome.problems.every((problem) => problem.retry !== 'conflict')) log.log(level, ready.status === 'True' ? 'ready' : 'not ready', { slimeboot, reason: ready.reason, message_: ready.message, ms })
+  if (outcome.problems.every((problem) => problem.retry !== 'conflict'))
+    log.log(level, ready.status === 'True' ? 'ready' : 'not ready', { slimeboot, reason: ready.reason, message_: ready.message, ms })
 }
 
 function appliedText(created: readonly Change[], configured: readonly Change[], ms: number): string {

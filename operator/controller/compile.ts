@@ -51,7 +51,12 @@ export function compile(boot: KubeObject, options: CompileOptions = {}): Compile
   } catch (error) {
     if (error instanceof InvalidSpecError) throw new ReconcileError(error.reason, error.message, 'terminal', { cause: error })
     if (error instanceof RenderError) throw new ReconcileError('RenderFailed', error.message, 'terminal', { cause: error })
-    throw new ReconcileError('InternalError', `rendering failed: ${messageOf(error)}. This is a bug of the operator; please report it with the SlimeBoot.`, 'terminal', { cause: error })
+    throw new ReconcileError(
+      'InternalError',
+      `rendering failed: ${messageOf(error)}. This is a bug of the operator; please report it with the SlimeBoot.`,
+      'terminal',
+      { cause: error },
+    )
   }
 }
 

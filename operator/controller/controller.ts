@@ -59,7 +59,9 @@ export function createController(options: ControllerOptions) {
   const orphans = new Set<string>()
 
   const namespaces: readonly (string | undefined)[] = watchNamespaces.length === 0 ? [undefined] : watchNamespaces
-  const bootInformers = namespaces.map((namespace) => createInformer({ client, type: SLIMEBOOT, namespace, labelSelector: selector, onChange: onBootChange, onProblem }))
+  const bootInformers = namespaces.map((namespace) =>
+    createInformer({ client, type: SLIMEBOOT, namespace, labelSelector: selector, onChange: onBootChange, onProblem }),
+  )
   const boots = {
     get: (key: string): KubeObject | undefined => bootInformers.map((informer) => informer.get(key)).find((boot) => boot !== undefined),
     record: (boot: KubeObject): void => bootInformers.find((informer) => informer.get(keyOf(boot)) !== undefined)?.record(boot),
@@ -115,7 +117,9 @@ export function createController(options: ControllerOptions) {
     const label = object.metadata.labels?.[OWNER_LABEL]
     const byLabel = label === undefined ? undefined : keys.get(label)
     const byAnnotation = claimedOwner(object)
-    return [byLabel, byAnnotation !== undefined && boots.get(byAnnotation) !== undefined ? byAnnotation : undefined].filter((key) => key !== undefined)
+    return [byLabel, byAnnotation !== undefined && boots.get(byAnnotation) !== undefined ? byAnnotation : undefined].filter(
+      (key) => key !== undefined,
+    )
   }
 
   /** Our annotation, no such SlimeBoot: reported once, removed only by `slimeboot prune-orphans`. */
@@ -146,14 +150,25 @@ export function createController(options: ControllerOptions) {
     /** Runs until `signal` aborts and every reconcile in progress has ended. */
     async run(signal: AbortSignal): Promise<void> {
       const watching = informers.map((informer) => informer.run(signal))
-      await Promise.race([Promise.all([facts.warm(), ...informers.map((informer) => informer.whenSynced())]), new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))])
+      await Promise.race([
+        Promise.all([facts.warm(), ...informers.map((informer) => informer.whenSynced())]),
+        new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })),
+      ])
       started = true
       for (const object of live.all()) if (ownerKeys(object).length === 0) noteOrphan(object)
-      if (!signal.aborted) log.info('watching', { slimeboots: bootInformers.reduce((sum, informer) => sum + informer.size(), 0), objects: live.all().length })
+      if (!signal.aborted)
+        log.info('watching', { slimeboots: bootInformers.reduce((sum, informer) => sum + informer.size(), 0), objects: live.all().length })
       const sweeping = setInterval(() => contests.sweep(), SWEEP_MS)
       signal.addEventListener('abort', () => queue.close(), { once: true })
       if (signal.aborted) queue.close()
-      await runWorkers({ queue, concurrency: workers, reconcile, observer: metrics?.workerObserver, onPanic: (key, error) => log.error('reconcile failed unexpectedly', { slimeboot: key, error: error instanceof Error ? error.stack : String(error) }) })
+      await runWorkers({
+        queue,
+        concurrency: workers,
+        reconcile,
+        observer: metrics?.workerObserver,
+        onPanic: (key, error) =>
+          log.error('reconcile failed unexpectedly', { slimeboot: key, error: error instanceof Error ? error.stack : String(error) }),
+      })
       clearInterval(sweeping)
       await Promise.all(watching)
     },

@@ -40,7 +40,12 @@ export interface Convergence {
 export type OnStep = (done: number, total: number) => void
 
 /** Whatever can be known stops it before the first write, all at once; throws ReconcileError where it cannot even be asked. */
-export async function converge(dependencies: ConvergeDependencies, boot: KubeObject, compiled: Compiled, onStep: OnStep): Promise<Convergence> {
+export async function converge(
+  dependencies: ConvergeDependencies,
+  boot: KubeObject,
+  compiled: Compiled,
+  onStep: OnStep,
+): Promise<Convergence> {
   const plan = await makePlan(dependencies, boot, compiled)
   const gates = gateCatchAlls(dependencies.live, plan)
   const changes: Change[] = []
@@ -80,12 +85,14 @@ export async function converge(dependencies: ConvergeDependencies, boot: KubeObj
 
   // What is stale goes last, but for what still stands behind a catch-all that waits for its successor.
   const keptNamespaces = new Set(kept.map(globalSidecarNamespaceOf))
-  const prunable = plan.stale.filter((object) => !replaced.includes(object) && !kept.includes(object) && !keptNamespaces.has(object.metadata.namespace ?? ''))
+  const prunable = plan.stale.filter(
+    (object) => !replaced.includes(object) && !kept.includes(object) && !keptNamespaces.has(object.metadata.namespace ?? ''),
+  )
   const pruned = await dependencies.pruner.prune(compiled.owner.key, prunable)
   return result({ ...pruned, deleted: [...removed.deleted, ...pruned.deleted] }, waiting)
 
-  function result(prune: PruneResult, gates: readonly string[]): Convergence {
-    const waits = [...gates, ...(prune.waitingFor === undefined ? [] : [`waiting for ${prune.waitingFor}`])]
+  function result(prune: PruneResult, closed: readonly string[]): Convergence {
+    const waits = [...closed, ...(prune.waitingFor === undefined ? [] : [`waiting for ${prune.waitingFor}`])]
     return {
       changes: changes.sort((a, b) => (a.object < b.object ? -1 : 1)),
       deleted: prune.deleted,
@@ -98,7 +105,11 @@ export async function converge(dependencies: ConvergeDependencies, boot: KubeObj
   }
 }
 
-async function makePlan({ client, live, normalForms, lookedFor }: ConvergeDependencies, boot: KubeObject, { desired, owner }: Compiled): Promise<Plan> {
+async function makePlan(
+  { client, live, normalForms, lookedFor }: ConvergeDependencies,
+  boot: KubeObject,
+  { desired, owner }: Compiled,
+): Promise<Plan> {
   const state = `${boot.metadata.uid ?? ''} ${boot.metadata.generation ?? 0}`
   const unknown = desired
     .filter(({ object }) => live.get(object) === undefined && !live.kindMissing(object))
@@ -113,7 +124,7 @@ async function makePlan({ client, live, normalForms, lookedFor }: ConvergeDepend
     live: (object) => live.get(object) ?? read.get(identityOf(object)),
     labelled: live.labelled(owner.label),
     adopt: boot.metadata.annotations?.[ADOPT_ANNOTATION] === 'true',
-    settled: normalForms.settled,
+    settled: (object, actual, found) => normalForms.settled(object, actual, found),
   })
 }
 
@@ -138,13 +149,24 @@ function gateCatchAlls(live: Live, plan: Plan): Gates {
   const held = steps.filter((step) => !closed.includes(step) && step.action !== 'none' && kept.some((object) => meets(object, step)))
   const open = plan.steps.filter((step) => step.manifest.wave === 4 && !closed.includes(step) && !held.includes(step))
   const waiting = [
-    ...closed.map((step) => `${objectId(step.desired)} waits for an available replica of Deployment/${step.manifest.catchAll!.globalSidecarNamespace}/global-sidecar`),
-    ...held.map((step) => `${objectId(step.desired)} waits until ${kept.filter((object) => meets(object, step)).map(objectId).join(', ')} can go`),
+    ...closed.map(
+      (step) =>
+        `${objectId(step.desired)} waits for an available replica of Deployment/${step.manifest.catchAll!.globalSidecarNamespace}/global-sidecar`,
+    ),
+    ...held.map(
+      (step) =>
+        `${objectId(step.desired)} waits until ${kept
+          .filter((object) => meets(object, step))
+          .map(objectId)
+          .join(', ')} can go`,
+    ),
   ]
   return { open, waiting: waiting.sort(), replaced, kept }
 }
 
 /** Its global-sidecar has a replica that can take the traffic. */
 function isOpen(live: Live, { globalSidecarNamespace: namespace }: CatchAll): boolean {
-  return hasAvailableReplica(live.get({ apiVersion: DEPLOYMENT.apiVersion, kind: DEPLOYMENT.kind, metadata: { namespace, name: 'global-sidecar' } }))
+  return hasAvailableReplica(
+    live.get({ apiVersion: DEPLOYMENT.apiVersion, kind: DEPLOYMENT.kind, metadata: { namespace, name: 'global-sidecar' } }),
+  )
 }

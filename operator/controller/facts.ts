@@ -38,7 +38,10 @@ export function createFactReader(client: Pick<Client, 'get' | 'version'>) {
       const kubernetesVersion = await version
       if (kubernetesVersion === undefined) version = undefined
       const rootNamespace = await rootOf(istioNamespaceOf(boot))
-      return { ...(kubernetesVersion === undefined ? {} : { kubernetesVersion }), ...(rootNamespace === undefined ? {} : { rootNamespace }) }
+      return {
+        ...(kubernetesVersion === undefined ? {} : { kubernetesVersion }),
+        ...(rootNamespace === undefined ? {} : { rootNamespace }),
+      }
     },
   }
 }

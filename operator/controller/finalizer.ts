@@ -5,7 +5,14 @@ import type { Informer } from '../../runtime/informer.ts'
 import { objectId, type KubeObject } from '../../runtime/object.ts'
 import { refOf, resourceName } from '../../runtime/resource.ts'
 import { MANAGED_TYPES, SLIMEBOOT, typeOf } from '../api/kinds.ts'
-import { APPLIED_ANNOTATION, DELETION_POLICY_ANNOTATION, FIELD_MANAGER, FINALIZER, OWNED_ANNOTATION, OWNER_LABEL } from '../api/slimeboot.ts'
+import {
+  APPLIED_ANNOTATION,
+  DELETION_POLICY_ANNOTATION,
+  FIELD_MANAGER,
+  FINALIZER,
+  OWNED_ANNOTATION,
+  OWNER_LABEL,
+} from '../api/slimeboot.ts'
 import { escapePointer } from '../apply/difference.ts'
 import { failureOf, ReconcileError } from '../apply/failure.ts'
 import type { Live } from '../apply/live.ts'
@@ -36,7 +43,14 @@ export function createFinalizer({ client, boots, live, pruner }: FinalizerDepend
         } catch (error) {
           if (error instanceof ApiError && error.unknownKind) return
           if (!hasCode(error, 403)) throw failureOf(error, 'get', { apiVersion: type.apiVersion, kind: type.kind, metadata: { name: '' } })
-          blocked.push(new ReconcileError('DeleteBlocked', `Cannot see whether ${resourceName(type)} are gone: ${error.message}. Grant "list ${resourceName(type)}" to the operator.`, 'heals', { cause: error }))
+          blocked.push(
+            new ReconcileError(
+              'DeleteBlocked',
+              `Cannot see whether ${resourceName(type)} are gone: ${error.message}. Grant "list ${resourceName(type)}" to the operator.`,
+              'heals',
+              { cause: error },
+            ),
+          )
         }
       }),
     )
@@ -59,12 +73,20 @@ export function createFinalizer({ client, boots, live, pruner }: FinalizerDepend
 
   /** `deletion-policy: orphan`: takes our marks off, so that nothing looks like ours afterwards. */
   async function letGo(object: KubeObject): Promise<void> {
-    const marks = [`/metadata/labels/${escapePointer(OWNER_LABEL)}`, ...[OWNED_ANNOTATION, APPLIED_ANNOTATION].map((name) => `/metadata/annotations/${escapePointer(name)}`)]
-    const present = [OWNER_LABEL, OWNED_ANNOTATION, APPLIED_ANNOTATION].map((name) => object.metadata.labels?.[name] ?? object.metadata.annotations?.[name])
+    const marks = [
+      `/metadata/labels/${escapePointer(OWNER_LABEL)}`,
+      ...[OWNED_ANNOTATION, APPLIED_ANNOTATION].map((name) => `/metadata/annotations/${escapePointer(name)}`),
+    ]
+    const present = [OWNER_LABEL, OWNED_ANNOTATION, APPLIED_ANNOTATION].map(
+      (name) => object.metadata.labels?.[name] ?? object.metadata.annotations?.[name],
+    )
     try {
       await client.jsonPatch(
         refOf(typeOf(object), object),
-        [{ op: 'test', path: '/metadata/uid', value: object.metadata.uid }, ...marks.flatMap((path, index) => (present[index] === undefined ? [] : [{ op: 'remove' as const, path }]))],
+        [
+          { op: 'test', path: '/metadata/uid', value: object.metadata.uid },
+          ...marks.flatMap((path, index) => (present[index] === undefined ? [] : [{ op: 'remove' as const, path }])),
+        ],
         FIELD_MANAGER,
       )
       live.forget(object)
@@ -79,10 +101,21 @@ export function createFinalizer({ client, boots, live, pruner }: FinalizerDepend
     async ensure(boot: KubeObject): Promise<void> {
       if (isSet(boot)) return
       const { uid, resourceVersion, finalizers } = boot.metadata
-      const add = finalizers === undefined || finalizers.length === 0 ? { op: 'add' as const, path: '/metadata/finalizers', value: [FINALIZER] } : { op: 'add' as const, path: '/metadata/finalizers/-', value: FINALIZER }
+      const add =
+        finalizers === undefined || finalizers.length === 0
+          ? { op: 'add' as const, path: '/metadata/finalizers', value: [FINALIZER] }
+          : { op: 'add' as const, path: '/metadata/finalizers/-', value: FINALIZER }
       try {
         boots.record(
-          await client.jsonPatch(refOf(SLIMEBOOT, boot), [{ op: 'test', path: '/metadata/uid', value: uid }, { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion }, add], FIELD_MANAGER),
+          await client.jsonPatch(
+            refOf(SLIMEBOOT, boot),
+            [
+              { op: 'test', path: '/metadata/uid', value: uid },
+              { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
+              add,
+            ],
+            FIELD_MANAGER,
+          ),
         )
       } catch (error) {
         throw conflictOr(error, boot)
@@ -120,11 +153,14 @@ export function createFinalizer({ client, boots, live, pruner }: FinalizerDepend
 }
 
 function asBlocked(error: ReconcileError): ReconcileError {
-  return error.retry === 'heals' ? new ReconcileError('DeleteBlocked', error.message, 'heals', { cause: error, objects: error.objects }) : error
+  return error.retry === 'heals'
+    ? new ReconcileError('DeleteBlocked', error.message, 'heals', { cause: error, objects: error.objects })
+    : error
 }
 
 /** A failed `test` of a JSON patch comes as 422 or 409: the SlimeBoot changed meanwhile, look again. */
 function conflictOr(error: unknown, boot: KubeObject): ReconcileError {
-  if (hasCode(error, 422) || hasCode(error, 409) || hasCode(error, 404)) return new ReconcileError('Conflict', `${objectId(boot)} changed meanwhile`, 'conflict', { cause: error })
+  if (hasCode(error, 422) || hasCode(error, 409) || hasCode(error, 404))
+    return new ReconcileError('Conflict', `${objectId(boot)} changed meanwhile`, 'conflict', { cause: error })
   return failureOf(error, 'apply', boot)
 }

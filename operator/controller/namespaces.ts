@@ -18,17 +18,32 @@ export interface NamespaceState {
 export async function namespaceState(client: Client, objects: readonly KubeObject[]): Promise<NamespaceState> {
   const names = [...new Set(objects.map((object) => object.metadata.namespace).filter((name) => name !== undefined))].sort()
   const live = await readNamespaces(client, names)
-  return { missing: names.filter((name) => !live.has(name)), terminating: names.filter((name) => live.get(name)?.metadata.deletionTimestamp !== undefined) }
+  return {
+    missing: names.filter((name) => !live.has(name)),
+    terminating: names.filter((name) => live.get(name)?.metadata.deletionTimestamp !== undefined),
+  }
 }
 
 /** What keeps objects from being created there; a missing namespace is none when it is to be created. */
 export function namespaceProblems({ missing, terminating }: NamespaceState, create: boolean): readonly ReconcileError[] {
   const problems: ReconcileError[] = []
   if (terminating.length > 0) {
-    problems.push(new ReconcileError('NamespaceTerminating', `Namespace ${terminating.join(', ')} is terminating. Wait until it is gone and create it anew, or take it from the SlimeBoot.`, 'heals'))
+    problems.push(
+      new ReconcileError(
+        'NamespaceTerminating',
+        `Namespace ${terminating.join(', ')} is terminating. Wait until it is gone and create it anew, or take it from the SlimeBoot.`,
+        'heals',
+      ),
+    )
   }
   if (missing.length > 0 && !create) {
-    problems.push(new ReconcileError('NamespaceMissing', `Namespace ${missing.join(', ')} does not exist. Create it, or set annotation config.netease.com/create-namespaces: "true" on the SlimeBoot.`, 'heals'))
+    problems.push(
+      new ReconcileError(
+        'NamespaceMissing',
+        `Namespace ${missing.join(', ')} does not exist. Create it, or set annotation config.netease.com/create-namespaces: "true" on the SlimeBoot.`,
+        'heals',
+      ),
+    )
   }
   return problems
 }

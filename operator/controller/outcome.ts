@@ -23,4 +23,13 @@ export interface Outcome {
   readonly waitMs?: number
 }
 
-export const NOTHING: Outcome = { total: 0, changes: [], deleted: [], unready: [], waiting: [], warnings: [], problems: [], phase: 'converge' }
+export const NOTHING: Outcome = {
+  total: 0,
+  changes: [],
+  deleted: [],
+  unready: [],
+  waiting: [],
+  warnings: [],
+  problems: [],
+  phase: 'converge',
+}

@@ -65,7 +65,11 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     try {
       outcome = await outcomeOf(boot)
     } catch (error) {
-      outcome = { ...NOTHING, phase: boot.metadata.deletionTimestamp === undefined ? 'converge' : 'delete', problems: [asReconcileError(error, boot)] }
+      outcome = {
+        ...NOTHING,
+        phase: boot.metadata.deletionTimestamp === undefined ? 'converge' : 'delete',
+        problems: [asReconcileError(error, boot)],
+      }
     }
     announce(log, events, boot, outcome, performance.now() - startedAt)
     dependencies.onOutcome?.(key, outcome)
@@ -86,12 +90,35 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     claim(boot, compiled)
     const progress = showProgress(boot)
     try {
-      const convergence = await converge({ ...dependencies, lookedFor, ensureFinalizer: finalizer.ensure }, boot, compiled, progress.step)
+      const convergence = await converge(
+        { ...dependencies, lookedFor, ensureFinalizer: (served) => finalizer.ensure(served) },
+        boot,
+        compiled,
+        progress.step,
+      )
       if (convergence.complete) for (const other of claims.release(keyOf(boot), compiled.claim)) enqueue(other)
-      const warnings = [...compiled.warnings, ...convergence.copies.map((copy) => ({ reason: 'Copy', path: 'metadata', message: `${copy} carries our annotation of another object. It is left alone; delete it, or remove its annotation config.netease.com/owned.` }))]
+      const warnings = [
+        ...compiled.warnings,
+        ...convergence.copies.map((copy) => ({
+          reason: 'Copy',
+          path: 'metadata',
+          message: `${copy} carries our annotation of another object. It is left alone; delete it, or remove its annotation config.netease.com/owned.`,
+        })),
+      ]
       const unready = convergence.problems.length > 0 ? [] : await unreadyOf(boot, compiled)
       const { changes, deleted, waiting, problems, waitMs } = convergence
-      return { ...NOTHING, values: compiled.values, total: compiled.desired.length, changes, deleted, unready, waiting, warnings, problems, ...(waitMs === undefined ? {} : { waitMs }) }
+      return {
+        ...NOTHING,
+        values: compiled.values,
+        total: compiled.desired.length,
+        changes,
+        deleted,
+        unready,
+        waiting,
+        warnings,
+        problems,
+        ...(waitMs === undefined ? {} : { waitMs }),
+      }
     } finally {
       await progress.end()
     }
@@ -101,12 +128,26 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
   function claim(boot: KubeObject, { claim: wanted }: Compiled): void {
     const key = keyOf(boot)
     const before = claims.get(key)
-    const merged = before === undefined ? wanted : { objects: new Set([...before.objects, ...wanted.objects]), catchAlls: [...new Set([...before.catchAlls, ...wanted.catchAlls])] }
+    const merged =
+      before === undefined
+        ? wanted
+        : { objects: new Set([...before.objects, ...wanted.objects]), catchAlls: [...new Set([...before.catchAlls, ...wanted.catchAlls])] }
     const { conflicts, losers } = claims.claim({ key, createdAt: boot.metadata.creationTimestamp ?? '' }, merged)
     for (const loser of losers) enqueue(loser)
     if (conflicts.length === 0) return
-    const holders = [...Map.groupBy(conflicts, (conflict) => conflict.holder)].map(([holder, subjects]) => `SlimeBoot ${holder} has ${subjects.map(({ subject }) => subject).sort().slice(0, 10).join(', ')}`)
-    throw new ReconcileError('Conflict', `${holders.sort().join('; ')}, and is the older one. Change one of the two; nothing was applied.`, 'heals')
+    const holders = [...Map.groupBy(conflicts, (conflict) => conflict.holder)].map(
+      ([holder, subjects]) =>
+        `SlimeBoot ${holder} has ${subjects
+          .map(({ subject }) => subject)
+          .sort()
+          .slice(0, 10)
+          .join(', ')}`,
+    )
+    throw new ReconcileError(
+      'Conflict',
+      `${holders.sort().join('; ')}, and is the older one. Change one of the two; nothing was applied.`,
+      'heals',
+    )
   }
 
   async function unreadyOf(boot: KubeObject, { desired }: Compiled): Promise<readonly Unready[]> {
@@ -124,12 +165,16 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     unreadySince.set(key, since)
     // pods need a moment to come up; and of many the first few tell enough
     const ask = performance.now() - since >= CAUSE_MS * 0.8
-    return await Promise.all(found.map(async ({ deployment, unready }, index) => (ask && index < 5 ? await withCause(deployment, unready) : unready)))
+    return await Promise.all(
+      found.map(async ({ deployment, unready }, index) => (ask && index < 5 ? await withCause(deployment, unready) : unready)),
+    )
   }
 
   async function withCause(deployment: KubeObject, unready: Unready): Promise<Unready> {
     const labels = (deployment['spec'] as { selector?: { matchLabels?: Record<string, string> } }).selector?.matchLabels ?? {}
-    const labelSelector = Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(',')
+    const labelSelector = Object.entries(labels)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(',')
     try {
       const { items } = await client.list(POD, { namespace: deployment.metadata.namespace, labelSelector })
       return { ...unready, ...podCause(items) }
@@ -187,7 +232,8 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     if (retries.has('terminal')) return { failed: 'terminal' }
     const waits = outcome.waitMs === undefined ? [] : [outcome.waitMs]
     for (const change of outcome.changes) if (change.contest !== undefined) waits.push(change.contest.retryMs)
-    if (outcome.unready.length > 0 || outcome.waiting.length > 0) waits.push(performance.now() - (unreadySince.get(key) ?? 0) < 30_000 ? CAUSE_MS : HEALS_MS)
+    if (outcome.unready.length > 0 || outcome.waiting.length > 0)
+      waits.push(performance.now() - (unreadySince.get(key) ?? 0) < 30_000 ? CAUSE_MS : HEALS_MS)
     return waits.length === 0 ? {} : { requeueAfterMs: Math.max(50, Math.min(...waits)) }
   }
 

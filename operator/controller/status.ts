@@ -28,7 +28,13 @@ export function statusOf(boot: KubeObject, outcome: Outcome, now: string): Statu
   // an invalid or suspended SlimeBoot keeps telling what runs
   const shown =
     values === undefined
-      ? { ...keep(previous, 'mode'), ...keep(previous, 'shape'), ...keep(previous, 'modules'), ...keep(previous, 'moduleNames'), ...keep(previous, 'objects') }
+      ? {
+          ...keep(previous, 'mode'),
+          ...keep(previous, 'shape'),
+          ...keep(previous, 'modules'),
+          ...keep(previous, 'moduleNames'),
+          ...keep(previous, 'objects'),
+        }
       : {
           mode: values.mode,
           ...(values.mode === 'none' ? {} : { shape: values.shape }),
@@ -48,20 +54,54 @@ export function statusOf(boot: KubeObject, outcome: Outcome, now: string): Statu
 /** Reason and message of `Ready` and whether it is so. */
 export function readyOf(outcome: Outcome): NewCondition {
   const [problem] = outcome.problems
-  const ready = (status: NewCondition['status'], reason: string, message: string): NewCondition => ({ type: 'Ready', status, reason, message })
-  if (problem !== undefined) return ready('False', problem.reason, outcome.problems.map((each) => each.message).slice(0, LISTED).join('\n'))
-  if (outcome.phase === 'suspended') return ready('Unknown', 'Suspended', 'Annotation config.netease.com/suspend is set: nothing is applied, repaired or pruned. Remove it to go on.')
+  const ready = (status: NewCondition['status'], reason: string, message: string): NewCondition => ({
+    type: 'Ready',
+    status,
+    reason,
+    message,
+  })
+  if (problem !== undefined)
+    return ready(
+      'False',
+      problem.reason,
+      outcome.problems
+        .map((each) => each.message)
+        .slice(0, LISTED)
+        .join('\n'),
+    )
+  if (outcome.phase === 'suspended')
+    return ready(
+      'Unknown',
+      'Suspended',
+      'Annotation config.netease.com/suspend is set: nothing is applied, repaired or pruned. Remove it to go on.',
+    )
   if (outcome.phase === 'delete') return ready('False', 'Deleting', `${outcome.deleted.length} objects deleted${waitText(outcome)}`)
   const contested = outcome.changes.filter((change) => change.contest !== undefined)
   if (contested.length > 0) {
-    return ready('False', 'Contested', contested.map((change) => `${change.object}: ${change.fields.join(', ')} is set again and again by ${change.contest!.managers}. Let one of the two own it; it is tried again every 10 minutes.`).join('\n'))
+    return ready(
+      'False',
+      'Contested',
+      contested
+        .map(
+          (change) =>
+            `${change.object}: ${change.fields.join(', ')} is set again and again by ${change.contest!.managers}. Let one of the two own it; it is tried again every 10 minutes.`,
+        )
+        .join('\n'),
+    )
   }
   const cause = outcome.unready.find((each) => !PROGRESS.has(each.reason))
   if (cause !== undefined) return ready('False', 'WorkloadNotReady', sentence(outcome.unready))
-  if (outcome.unready.length > 0 || outcome.waiting.length > 0) return ready('False', 'Progressing', [...(outcome.unready.length > 0 ? [sentence(outcome.unready)] : []), ...outcome.waiting].join('; '))
+  if (outcome.unready.length > 0 || outcome.waiting.length > 0)
+    return ready(
+      'False',
+      'Progressing',
+      [...(outcome.unready.length > 0 ? [sentence(outcome.unready)] : []), ...outcome.waiting].join('; '),
+    )
   const mutated = outcome.changes.filter((change) => change.mutated.length > 0)
   const notes = [
-    ...mutated.map((change) => `${change.object}: the API server or an admission webhook keeps ${change.mutated.join(', ')} otherwise than applied`),
+    ...mutated.map(
+      (change) => `${change.object}: the API server or an admission webhook keeps ${change.mutated.join(', ')} otherwise than applied`,
+    ),
     ...outcome.warnings.map((warning) => `${warning.reason}: ${warning.message}`),
   ]
   const reason = mutated.length > 0 ? 'MutatedByAdmission' : 'Ready'
@@ -88,7 +128,10 @@ function notReady(outcome: Outcome): number {
 }
 
 function sentence(unready: readonly Unready[]): string {
-  return unready.slice(0, LISTED).map((each) => `${each.object}: ${each.message}`).join('; ')
+  return unready
+    .slice(0, LISTED)
+    .map((each) => `${each.object}: ${each.message}`)
+    .join('; ')
 }
 
 function waitText(outcome: Outcome): string {

@@ -16,10 +16,16 @@ export interface TakenHost {
 
 /** The dispatch domains that a Service, ServiceEntry or VirtualService has already. */
 export async function takenHosts(client: Pick<Client, 'get' | 'list'>, values: Values): Promise<readonly TakenHost[]> {
-  const domains = [...new Set(values.ports.flatMap((port) => port.dispatches.flatMap((dispatch) => dispatch.domains)).filter((domain) => domain !== '*'))]
+  const domains = [
+    ...new Set(values.ports.flatMap((port) => port.dispatches.flatMap((dispatch) => dispatch.domains)).filter((domain) => domain !== '*')),
+  ]
   if (domains.length === 0) return []
   const namespaces = values.globalSidecars.map((place) => place.namespace)
-  const [services, ...lists] = await Promise.all([servicesOf(client, domains, namespaces), listOrNone(client, SERVICE_ENTRY), listOrNone(client, VIRTUAL_SERVICE)])
+  const [services, ...lists] = await Promise.all([
+    servicesOf(client, domains, namespaces),
+    listOrNone(client, SERVICE_ENTRY),
+    listOrNone(client, VIRTUAL_SERVICE),
+  ])
   const byHost = new Map(lists.flat().flatMap((object) => hostsOf(object).map((host) => [host.toLowerCase(), objectId(object)] as const)))
   return domains
     .flatMap((domain) => {
@@ -30,14 +36,23 @@ export async function takenHosts(client: Pick<Client, 'get' | 'list'>, values: V
 }
 
 /** Istio gives a Service the domains `name`, `name.ns`, `name.ns.svc` and `name.ns.svc.cluster.local`. */
-export function serviceNamed(domain: string, namespaces: readonly string[]): readonly { readonly namespace: string; readonly name: string }[] {
-  const match = /^([a-z]([-a-z0-9]*[a-z0-9])?)(?:\.([a-z0-9]([-a-z0-9]*[a-z0-9])?)(?:\.svc(?:\.cluster\.local)?)?)?$/.exec(domain.toLowerCase())
+export function serviceNamed(
+  domain: string,
+  namespaces: readonly string[],
+): readonly { readonly namespace: string; readonly name: string }[] {
+  const match = /^([a-z]([-a-z0-9]*[a-z0-9])?)(?:\.([a-z0-9]([-a-z0-9]*[a-z0-9])?)(?:\.svc(?:\.cluster\.local)?)?)?$/.exec(
+    domain.toLowerCase(),
+  )
   if (match === null) return []
   const [, name = '', , namespace] = match
   return namespace === undefined ? namespaces.map((each) => ({ namespace: each, name })) : [{ namespace, name }]
 }
 
-async function servicesOf(client: Pick<Client, 'get'>, domains: readonly string[], namespaces: readonly string[]): Promise<ReadonlyMap<string, string>> {
+async function servicesOf(
+  client: Pick<Client, 'get'>,
+  domains: readonly string[],
+  namespaces: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
   const found = await Promise.all(
     domains.flatMap((domain) =>
       serviceNamed(domain, namespaces).map(async ({ namespace, name }) => {

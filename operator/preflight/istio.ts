@@ -20,32 +20,83 @@ export async function istioFindings(client: Pick<Client, 'list' | 'get'>, values
 }
 
 function controlPlanes(istiods: readonly KubeObject[], values: Values): readonly Finding[] {
-  if (istiods.length === 0) return [{ check: 'Istio', level: 'warning', detail: 'no Deployment with label app=istiod: without a control plane nothing of the mesh configuration has an effect' }]
+  if (istiods.length === 0)
+    return [
+      {
+        check: 'Istio',
+        level: 'warning',
+        detail: 'no Deployment with label app=istiod: without a control plane nothing of the mesh configuration has an effect',
+      },
+    ]
   return istiods.map((istiod) => {
     const version = versionOf(istiod)
     const revision = istiod.metadata.labels?.['istio.io/rev'] ?? 'default'
     const name = `${objectId(istiod)}, revision ${revision}, version ${version ?? 'unknown'}`
-    if (version !== undefined && BROKEN.some((pattern) => pattern.test(version))) return { check: 'Istio', level: 'error', detail: `${name}: this version does not remove virtual hosts by EnvoyFilter, so unknown hosts never reach the global-sidecar. Use 1.13 or newer.` }
+    if (version !== undefined && BROKEN.some((pattern) => pattern.test(version)))
+      return {
+        check: 'Istio',
+        level: 'error',
+        detail: `${name}: this version does not remove virtual hosts by EnvoyFilter, so unknown hosts never reach the global-sidecar. Use 1.13 or newer.`,
+      }
     const [major = 0, minor = 0] = (version ?? '').split('.').map(Number)
-    const old = version !== undefined && values.shape === 'stock' && values.mode !== 'none' && (major < OLDEST_STOCK.major || (major === OLDEST_STOCK.major && minor < OLDEST_STOCK.minor))
-    return old ? { check: 'Istio', level: 'warning', detail: `${name}: the global-sidecar without a pilot is tested from 1.20 on` } : { check: 'Istio', level: 'ok', detail: name }
+    const old =
+      version !== undefined &&
+      values.shape === 'stock' &&
+      values.mode !== 'none' &&
+      (major < OLDEST_STOCK.major || (major === OLDEST_STOCK.major && minor < OLDEST_STOCK.minor))
+    return old
+      ? { check: 'Istio', level: 'warning', detail: `${name}: the global-sidecar without a pilot is tested from 1.20 on` }
+      : { check: 'Istio', level: 'ok', detail: name }
   })
 }
 
 function injection(webhooks: readonly KubeObject[], values: Values): readonly Finding[] {
   if (values.shape !== 'stock' || values.mode === 'none') return []
   const revision = values.globalSidecar.revision
-  const fitting = webhooks.filter((webhook) => revision === undefined || webhook.metadata.labels?.['istio.io/rev'] === revision || webhook.metadata.labels?.['istio.io/tag'] === revision)
-  if (fitting.length > 0) return [{ check: 'Injection', level: 'ok', detail: fitting.map((webhook) => webhook.metadata.name).sort().join(', ') }]
-  const wanted = revision === undefined ? 'no injection webhook (label app=sidecar-injector)' : `no injection webhook of revision ${revision} (spec.component.globalSidecar.revision)`
+  const fitting = webhooks.filter(
+    (webhook) =>
+      revision === undefined ||
+      webhook.metadata.labels?.['istio.io/rev'] === revision ||
+      webhook.metadata.labels?.['istio.io/tag'] === revision,
+  )
+  if (fitting.length > 0)
+    return [
+      {
+        check: 'Injection',
+        level: 'ok',
+        detail: fitting
+          .map((webhook) => webhook.metadata.name)
+          .sort()
+          .join(', '),
+      },
+    ]
+  const wanted =
+    revision === undefined
+      ? 'no injection webhook (label app=sidecar-injector)'
+      : `no injection webhook of revision ${revision} (spec.component.globalSidecar.revision)`
   return [{ check: 'Injection', level: 'warning', detail: `${wanted}: the global-sidecar's pods would get no proxy` }]
 }
 
 function policy(mesh: KubeObject | undefined, values: Values): readonly Finding[] {
   const text = (mesh?.['data'] as { mesh?: string } | undefined)?.mesh
-  if (text === undefined) return [{ check: 'Outbound policy', level: 'warning', detail: `ConfigMap/${values.istioNamespace}/istio is not there: the mesh's settings are unknown` }]
+  if (text === undefined)
+    return [
+      {
+        check: 'Outbound policy',
+        level: 'warning',
+        detail: `ConfigMap/${values.istioNamespace}/istio is not there: the mesh's settings are unknown`,
+      },
+    ]
   const mode = readMode(text) ?? 'ALLOW_ANY'
-  if (mode === 'REGISTRY_ONLY' && values.mode === 'none') return [{ check: 'Outbound policy', level: 'error', detail: 'REGISTRY_ONLY with mode none: the first call to an unknown service is refused, so nothing is ever learned. Use a global-sidecar.' }]
+  if (mode === 'REGISTRY_ONLY' && values.mode === 'none')
+    return [
+      {
+        check: 'Outbound policy',
+        level: 'error',
+        detail:
+          'REGISTRY_ONLY with mode none: the first call to an unknown service is refused, so nothing is ever learned. Use a global-sidecar.',
+      },
+    ]
   return [{ check: 'Outbound policy', level: 'ok', detail: mode }]
 }
 
@@ -58,6 +109,8 @@ function readMode(text: string): string | undefined {
 }
 
 function versionOf(istiod: KubeObject): string | undefined {
-  const containers = (istiod['spec'] as { template?: { spec?: { containers?: readonly { image?: string }[] } } } | undefined)?.template?.spec?.containers ?? []
+  const containers =
+    (istiod['spec'] as { template?: { spec?: { containers?: readonly { image?: string }[] } } } | undefined)?.template?.spec?.containers ??
+    []
   return /:v?(\d+\.\d+(?:\.\d+)?)/.exec(containers[0]?.image ?? '')?.[1]
 }

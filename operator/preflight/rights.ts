@@ -34,7 +34,12 @@ export function needsOf(objects: readonly KubeObject[]): readonly Need[] {
   const add = (need: Need): void => void needs.set(`${need.verb} ${describeNeed(need)} ${need.name}`, need)
   for (const object of objects) {
     const type = typeOf(object)
-    const target = { group: groupOf(type.apiVersion), resource: type.plural, name: object.metadata.name, namespace: object.metadata.namespace ?? '' }
+    const target = {
+      group: groupOf(type.apiVersion),
+      resource: type.plural,
+      name: object.metadata.name,
+      namespace: object.metadata.namespace ?? '',
+    }
     for (const verb of VERBS) add({ verb, ...target })
     const role = (object['roleRef'] as { kind?: string; name?: string } | undefined)?.name
     if (role !== undefined) add({ verb: 'bind', group: 'rbac.authorization.k8s.io', resource: 'clusterroles', name: role, namespace: '' })
@@ -46,7 +51,11 @@ export function needsOf(objects: readonly KubeObject[]): readonly Need[] {
 export async function missingRights(client: Pick<Client, 'create'>, needs: readonly Need[]): Promise<readonly Need[]> {
   const namespaces = [...new Set(needs.map((need) => need.namespace).filter((namespace) => namespace !== ''))].sort()
   if (namespaces.length > RULES_NAMESPACES) return await missingByAccess(client, needs)
-  const rules = new Map(await Promise.all((namespaces.length === 0 ? ['default'] : namespaces).map(async (namespace) => [namespace, await rulesIn(client, namespace)] as const)))
+  const rules = new Map(
+    await Promise.all(
+      (namespaces.length === 0 ? ['default'] : namespaces).map(async (namespace) => [namespace, await rulesIn(client, namespace)] as const),
+    ),
+  )
   const any = [...rules.values()][0]!
   const missing = needs.filter((need) => !(rules.get(need.namespace) ?? any).rules.some((rule) => grants(rule, need)))
   if (missing.length === 0 || ![...rules.values()].some(({ incomplete }) => incomplete)) return missing
@@ -65,14 +74,23 @@ function describeNeed({ group, resource, name, namespace, verb }: Need): string 
   return namespace === '' ? type : `${type} in namespace ${namespace}`
 }
 
-async function rulesIn(client: Pick<Client, 'create'>, namespace: string): Promise<{ rules: readonly ResourceRule[]; incomplete: boolean }> {
-  const answer = await client.create(RULES_REVIEW, { apiVersion: RULES_REVIEW.apiVersion, kind: RULES_REVIEW.kind, metadata: { name: '' }, spec: { namespace } })
+async function rulesIn(
+  client: Pick<Client, 'create'>,
+  namespace: string,
+): Promise<{ rules: readonly ResourceRule[]; incomplete: boolean }> {
+  const answer = await client.create(RULES_REVIEW, {
+    apiVersion: RULES_REVIEW.apiVersion,
+    kind: RULES_REVIEW.kind,
+    metadata: { name: '' },
+    spec: { namespace },
+  })
   const status = (answer['status'] ?? {}) as { resourceRules?: readonly ResourceRule[] | null; incomplete?: boolean }
   return { rules: status.resourceRules ?? [], incomplete: status.incomplete === true }
 }
 
 function grants(rule: ResourceRule, need: Need): boolean {
-  const has = (list: readonly string[] | undefined, value: string): boolean => list?.includes('*') === true || list?.includes(value) === true
+  const has = (list: readonly string[] | undefined, value: string): boolean =>
+    list?.includes('*') === true || list?.includes(value) === true
   const named = rule.resourceNames === undefined || rule.resourceNames.length === 0 || rule.resourceNames.includes(need.name)
   return named && has(rule.verbs, need.verb) && has(rule.apiGroups, need.group) && has(rule.resources, need.resource)
 }
@@ -103,5 +121,7 @@ async function isAllowed(client: Pick<Client, 'create'>, need: Need, user: strin
 /** Groups of a ServiceAccount (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens). */
 function groupsOf(user: string): readonly string[] {
   const [, , namespace] = user.split(':')
-  return user.startsWith('system:serviceaccount:') ? ['system:serviceaccounts', `system:serviceaccounts:${namespace ?? ''}`, 'system:authenticated'] : ['system:authenticated']
+  return user.startsWith('system:serviceaccount:')
+    ? ['system:serviceaccounts', `system:serviceaccounts:${namespace ?? ''}`, 'system:authenticated']
+    : ['system:authenticated']
 }

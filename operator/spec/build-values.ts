@@ -9,9 +9,18 @@ import { resolveMode } from './mode.ts'
 import { clusterRoleOf, dispatchesOf, enabledModules, hasFence, metricSourceOf, nameOf, parsePort, portsOf, processOf } from './modules.ts'
 import { isObject } from './problems.ts'
 import { pruneNulls } from './prune-nulls.ts'
-import { at, listAt, numberAt, objectAt, textAt } from './read.ts'
+import { at, listAt, numberAt, objectAt, textAt, textOrNumberAt } from './read.ts'
 import type {
-  ControllerValues, DispatchValues, GlobalSidecarPlace, GlobalSidecarValues, Mode, ModuleValues, PilotValues, Shape, Values, WormholePort,
+  ControllerValues,
+  DispatchValues,
+  GlobalSidecarPlace,
+  GlobalSidecarValues,
+  Mode,
+  ModuleValues,
+  PilotValues,
+  Shape,
+  Values,
+  WormholePort,
 } from './values.ts'
 
 export interface ValuesOptions {
@@ -123,7 +132,7 @@ function dispatchValues(dispatch: Json, path: string, raw: JsonObject): Dispatch
   const { cluster, problems } = dispatchCluster(textAt(dispatch, 'cluster') ?? '', `${path}.cluster`, raw)
   if (problems.length > 0) throw new InvalidSpecError(problems)
   return {
-    name: String(at(dispatch, 'name') ?? ''),
+    name: textOrNumberAt(dispatch, 'name'),
     domains: listAt(dispatch, 'domains').map(String),
     cluster,
   }

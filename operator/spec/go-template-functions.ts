@@ -22,14 +22,21 @@ const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map<string, Templat
   ['default', fallback],
   ['lower', (args) => eachRune(oneText('lower', args), (rune) => rune.toLowerCase())],
   ['upper', (args) => eachRune(oneText('upper', args), (rune) => rune.toUpperCase())],
-  ['trim', (args) => oneText('trim', args).replace(/^\p{White_Space}+/u, '').replace(/\p{White_Space}+$/u, '')],
+  [
+    'trim',
+    (args) =>
+      oneText('trim', args)
+        .replace(/^\p{White_Space}+/u, '')
+        .replace(/\p{White_Space}+$/u, ''),
+  ],
   ['replace', replace],
 ])
 
 /** Result of the function `name`. Throws GoTemplateError for an unknown function, wrong arguments, or a result over 4096 characters. */
 export function callFunction(name: string, args: readonly unknown[]): unknown {
   const run = FUNCTIONS.get(name)
-  if (run === undefined) throw new GoTemplateError(`the function ${JSON.stringify(name)} is not supported; there are ${[...FUNCTIONS.keys()].join(', ')}`)
+  if (run === undefined)
+    throw new GoTemplateError(`the function ${JSON.stringify(name)} is not supported; there are ${[...FUNCTIONS.keys()].join(', ')}`)
   const result = run(args)
   if (typeof result === 'string' && result.length > MAX_TEXT) throw new GoTemplateError(`${name} gives more than ${MAX_TEXT} characters`)
   return result
@@ -95,8 +102,9 @@ function fallback(args: readonly unknown[]): unknown {
 function replace(args: readonly unknown[]): string {
   const [old, next, text] = args
   args.forEach(refuseUnset)
-  if (args.length !== 3 || typeof old !== 'string' || typeof next !== 'string' || typeof text !== 'string') throw new GoTemplateError('replace needs three texts')
-  const pieces = old === '' ? ['', ...text, ''] : text.split(old)
+  if (args.length !== 3 || typeof old !== 'string' || typeof next !== 'string' || typeof text !== 'string')
+    throw new GoTemplateError('replace needs three texts')
+  const pieces = old === '' ? ['', ...Array.from(text), ''] : text.split(old)
   if (text.length + pieces.length * next.length > 4 * MAX_TEXT) throw new GoTemplateError(`replace gives more than ${MAX_TEXT} characters`)
   return pieces.join(next)
 }
@@ -118,7 +126,17 @@ function eachRune(text: string, map: (rune: string) => string): string {
 
 /** strconv.Quote for text: control characters and unprintable ones escaped. */
 function goQuote(text: string): string {
-  const short: Readonly<Record<string, string>> = { '"': '\\"', '\\': '\\\\', '\u0007': '\\a', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\v': '\\v' }
+  const short: Readonly<Record<string, string>> = {
+    '"': '\\"',
+    '\\': '\\\\',
+    '\u0007': '\\a',
+    '\b': '\\b',
+    '\f': '\\f',
+    '\n': '\\n',
+    '\r': '\\r',
+    '\t': '\\t',
+    '\v': '\\v',
+  }
   const escaped = Array.from(text, (rune) => short[rune] ?? (isPrintable(rune) ? rune : escapeRune(rune)))
   return `"${escaped.join('')}"`
 }

@@ -76,7 +76,7 @@ function trim(text: string, start: boolean, end: boolean): string {
 
 function readAction(source: string, start: number): { tokens: Token[]; end: number; trimNext: boolean } {
   const tokens: Token[] = []
-  for (let position = start; ; ) {
+  for (let position = start; ;) {
     if (source.startsWith('}}', position)) return { tokens, end: position + 2, trimNext: false }
     if (source.startsWith('-}}', position) && tokens.at(-1)?.kind === 'space') return { tokens, end: position + 3, trimNext: true }
     const token = readToken(source, position)
@@ -159,15 +159,18 @@ function word(text: string, first: boolean): Operand {
 }
 
 function numberLiteral(text: string): number {
-  if (!/^[+-]?(0|[1-9]\d{0,14})$/.test(text)) throw new GoTemplateError(`the number ${quoted(text)} is not supported; write a decimal whole number`)
+  if (!/^[+-]?(0|[1-9]\d{0,14})$/.test(text))
+    throw new GoTemplateError(`the number ${quoted(text)} is not supported; write a decimal whole number`)
   return Number(text) + 0
 }
 
 /** Text of a Go string literal; of the escapes only the common ones, which are also JSON's. */
 function stringLiteral(text: string): string {
   if (text.startsWith('`')) return text.slice(1, -1).replaceAll('\r', '')
-  if (/\\[^"\\nrtbfu]/.test(text.replaceAll('\\\\', ''))) throw new GoTemplateError(`the text ${quoted(text)} has an escape that is not supported`)
-  if (/\\u(?![\da-fA-F]{4})/.test(text.replaceAll('\\\\', ''))) throw new GoTemplateError(`the text ${quoted(text)} has an escape that is not complete`)
+  if (/\\[^"\\nrtbfu]/.test(text.replaceAll('\\\\', '')))
+    throw new GoTemplateError(`the text ${quoted(text)} has an escape that is not supported`)
+  if (/\\u(?![\da-fA-F]{4})/.test(text.replaceAll('\\\\', '')))
+    throw new GoTemplateError(`the text ${quoted(text)} has an escape that is not complete`)
   const value = JSON.parse(text.replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))) as string
   if (!value.isWellFormed()) throw new GoTemplateError(`the text ${quoted(text)} is not valid Unicode`)
   return value

@@ -43,7 +43,12 @@ export function resolveMode(spec: JsonObject): { readonly mode: Mode; readonly p
   const [first, ...others] = statements
   for (const other of others) {
     if (first === undefined || other.mode === first.mode) continue
-    problems.push(problem(other.path, `is ${show(other.value)}, which contradicts ${first.path}: ${show(first.value)}. Write the same mode in both, or in one of them only.`))
+    problems.push(
+      problem(
+        other.path,
+        `is ${show(other.value)}, which contradicts ${first.path}: ${show(first.value)}. Write the same mode in both, or in one of them only.`,
+      ),
+    )
   }
   return { mode: first?.mode ?? 'none', problems }
 }

@@ -42,7 +42,8 @@ function normaliseMisc(module: JsonObject, mode: Mode): JsonObject {
   for (const [key, value] of Object.entries(miscOf(module))) {
     if (value !== null) misc.set(key, miscText(key, value))
   }
-  if (!misc.has('global-sidecar-mode') && isLazyload(module) && mode !== 'namespaced') misc.set('global-sidecar-mode', CONTROLLER_MODE[mode])
+  if (!misc.has('global-sidecar-mode') && isLazyload(module) && mode !== 'namespaced')
+    misc.set('global-sidecar-mode', CONTROLLER_MODE[mode])
   return Object.fromEntries(misc)
 }
 

@@ -16,7 +16,8 @@ export function pruneNulls(spec: JsonObject): JsonObject {
 }
 
 function prune(value: Json, schema: CrdSchema): Json {
-  if (Array.isArray(value)) return schema.items === undefined ? value : (value as readonly Json[]).map((item) => prune(item, schema.items ?? {}))
+  if (Array.isArray(value))
+    return schema.items === undefined ? value : (value as readonly Json[]).map((item) => prune(item, schema.items ?? {}))
   if (!isObject(value)) return value
   const kept: [string, Json][] = []
   for (const [key, item] of Object.entries(value)) {

@@ -35,3 +35,9 @@ export function numberAt(value: unknown, ...keys: readonly string[]): number | u
   const found = at(value, ...keys)
   return typeof found === 'number' ? found : undefined
 }
+
+/** The text or number at a path as text; empty when there is none. */
+export function textOrNumberAt(value: unknown, ...keys: readonly string[]): string {
+  const found = at(value, ...keys)
+  return typeof found === 'string' || typeof found === 'number' ? String(found) : ''
+}

@@ -17,7 +17,9 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
 
 /** Everything in `spec` that has a type which the CRD refuses, in the order of the document. */
 export function schemaProblems(spec: unknown): Problem[] {
-  compiled ??= new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, verbose: true }).compile(toJsonSchema(propertyOf(readCrdSchema(), 'spec')))
+  compiled ??= new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, verbose: true }).compile(
+    toJsonSchema(propertyOf(readCrdSchema(), 'spec')),
+  )
   if (compiled(spec)) return []
   return (compiled.errors ?? []).map(describe)
 }
@@ -49,7 +51,8 @@ function typeHint(path: string, schema: unknown, value: unknown): string {
   if (path.endsWith(']') && value === null) return ' Remove the entry or fill it in.'
   const types = Array.isArray(schema) ? (schema as string[]) : [schema]
   if (value === null) return ' Remove the key to get the default.'
-  if (types.includes('string') && (typeof value === 'number' || typeof value === 'boolean')) return ` Write it in quotes: ${show(String(value))}.`
+  if (types.includes('string') && (typeof value === 'number' || typeof value === 'boolean'))
+    return ` Write it in quotes: ${show(String(value))}.`
   if (types.includes('boolean') && (value === 'true' || value === 'false')) return ` Write ${value} without quotes.`
   if (types.includes('integer') && typeof value === 'string' && /^\d+$/.test(value)) return ` Write ${value} without quotes.`
   if (types.includes('array') && value !== undefined) return ' Write each entry on a line of its own that starts with "- ".'

@@ -3,10 +3,19 @@ import type { JsonObject, KubeObject } from '../../runtime/object.ts'
 import { mergedSpec, shapeOf, type ValuesOptions } from './build-values.ts'
 import type { CheckInput, ErrorCheck, WarningCheck } from './checks/check.ts'
 import { miscSettings, volumeMounts, volumes } from './checks/controller.ts'
-import { meshRoot, mode, namespaceList, pilotNamespace } from './checks/global-sidecar.ts'
+import { meshRoot, modes, namespaceList, pilotNamespace } from './checks/global-sidecar.ts'
 import { bundleItems, clusterRoles, images, moduleNames, namespaces } from './checks/names.ts'
 import { dispatches, repeatedDomains, wormholePorts } from './checks/ports.ts'
-import { metricSource, noPorts, nothingEnabled, pilotTooOld, repeatedPorts, unknownHosts, unusedSettings } from './checks/warnings.ts'
+import {
+  logPort,
+  metricSource,
+  noPorts,
+  nothingEnabled,
+  pilotTooOld,
+  repeatedPorts,
+  unknownHosts,
+  unusedSettings,
+} from './checks/warnings.ts'
 import { resolveMode } from './mode.ts'
 import { enabledModules } from './modules.ts'
 import { type ClusterFacts, isObject, problem, type Problem, show, type Warning } from './problems.ts'
@@ -20,11 +29,31 @@ export interface Verdict {
 }
 
 const ERROR_CHECKS: readonly ErrorCheck[] = [
-  images, moduleNames, namespaces, mode, namespaceList, meshRoot, pilotNamespace, bundleItems, clusterRoles,
-  wormholePorts, dispatches, repeatedDomains, volumes, volumeMounts, miscSettings,
+  images,
+  moduleNames,
+  namespaces,
+  modes,
+  namespaceList,
+  meshRoot,
+  pilotNamespace,
+  bundleItems,
+  clusterRoles,
+  wormholePorts,
+  dispatches,
+  repeatedDomains,
+  volumes,
+  volumeMounts,
+  miscSettings,
 ]
 const WARNING_CHECKS: readonly WarningCheck[] = [
-  nothingEnabled, repeatedPorts, noPorts, metricSource, unknownHosts, pilotTooOld, unusedSettings,
+  nothingEnabled,
+  repeatedPorts,
+  noPorts,
+  metricSource,
+  logPort,
+  unknownHosts,
+  pilotTooOld,
+  unusedSettings,
 ]
 
 /** Deeper JSON is refused: what reads a spec later may recurse. */
@@ -33,7 +62,8 @@ const MAX_DEPTH = 64
 /** Judges `boot.spec`, whatever JSON it is; never throws. Each path has one error at most. */
 export function validate(boot: KubeObject, facts: ClusterFacts = {}, options: ValuesOptions = {}): Verdict {
   const { spec } = boot
-  if (spec === undefined || spec === null) return refused(problem('spec', 'is required. Write at least spec.image.repository and spec.module.'))
+  if (spec === undefined || spec === null)
+    return refused(problem('spec', 'is required. Write at least spec.image.repository and spec.module.'))
   if (isDeep(spec)) return refused(problem('spec', `must not be nested deeper than ${MAX_DEPTH} levels.`))
   if (!isObject(spec)) return refused(problem('spec', `must be a map, got ${show(spec)}.`))
   const merged = mergedSpec(boot, options)

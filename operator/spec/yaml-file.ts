@@ -27,14 +27,15 @@ function objectsOf(document: Json, where: string): KubeObject[] {
   for (const [key, value] of Object.entries({ apiVersion, kind })) {
     if (typeof value !== 'string' || value === '') throw new YamlError(`${where}: ${key} must be text, got ${show(value)}`)
   }
-  if (Array.isArray(items) && String(kind).endsWith('List')) {
+  if (Array.isArray(items) && typeof kind === 'string' && kind.endsWith('List')) {
     return (items as readonly Json[]).flatMap((item, index) => objectsOf(item, `${where}: items[${index}]`))
   }
   const { metadata } = document
   if (!isObject(metadata)) throw new YamlError(`${where}: metadata must be a map, got ${show(metadata)}`)
   const { name, namespace } = metadata
   if (typeof name !== 'string' || name === '') throw new YamlError(`${where}: metadata.name must be text, got ${show(name)}`)
-  if (namespace !== undefined && typeof namespace !== 'string') throw new YamlError(`${where}: metadata.namespace must be text, got ${show(namespace)}`)
+  if (namespace !== undefined && typeof namespace !== 'string')
+    throw new YamlError(`${where}: metadata.namespace must be text, got ${show(namespace)}`)
   return [document as unknown as KubeObject]
 }
 

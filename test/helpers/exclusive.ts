@@ -3,11 +3,16 @@ import assert from 'node:assert/strict'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
 import { eventually } from './eventually.ts'
 
+const BINDING = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/istio-pilot-slime'
 const PATH = '/api/v1/namespaces/default/configmaps'
 
 /** The pilot's ClusterRoleBinding `istio-pilot-slime` has one name in the whole cluster. */
 export async function withPilotNames<Result>(cluster: ClusterAccess, work: () => Promise<Result>): Promise<Result> {
-  return await exclusively(cluster, 'test-pilot-names', work)
+  return await exclusively(cluster, 'test-pilot-names', async () => {
+    // a test that failed may have left it
+    await cluster.request('DELETE', BINDING)
+    return await work()
+  })
 }
 
 async function exclusively<Result>(cluster: ClusterAccess, name: string, work: () => Promise<Result>): Promise<Result> {

@@ -19,7 +19,13 @@ export function validSpec(parts: JsonObject = {}): JsonObject {
 
 /** A lazyload module that learns from Prometheus. */
 export function lazyload(parts: JsonObject = {}): JsonObject {
-  return { name: 'lazyload', enable: true, fence: { wormholePort: ['9080'] }, metric: { prometheus: { address: 'http://prometheus:9090' } }, ...parts }
+  return {
+    name: 'lazyload',
+    enable: true,
+    fence: { wormholePort: ['9080'] },
+    metric: { prometheus: { address: 'http://prometheus:9090' } },
+    ...parts,
+  }
 }
 
 /** A global-sidecar component of type cluster. */

@@ -95,12 +95,12 @@ export function bootRef({ namespace }: Pick<Stage, 'namespace'>, name: string): 
 }
 
 /** Creates the SlimeBoot as `kubectl create` does. */
-export async function createBoot(stage: Stage, name: string, spec: Json, annotations: Readonly<Record<string, string>> = {}): Promise<KubeObject> {
+export async function createBoot(stage: Pick<Stage, 'client' | 'namespace'>, name: string, spec: Json, annotations: Readonly<Record<string, string>> = {}): Promise<KubeObject> {
   return await stage.client.create(SLIMEBOOT, { apiVersion: SLIMEBOOT.apiVersion, kind: SLIMEBOOT.kind, metadata: { name, namespace: stage.namespace, annotations }, spec }, 'kubectl-create')
 }
 
 /** Replaces the whole spec. */
-export async function changeSpec(stage: Stage, name: string, spec: JsonObject): Promise<void> {
+export async function changeSpec(stage: Pick<Stage, 'client' | 'namespace'>, name: string, spec: JsonObject): Promise<void> {
   await stage.client.jsonPatch(bootRef(stage, name), [{ op: 'replace', path: '/spec', value: spec }], 'kubectl-edit')
 }
 

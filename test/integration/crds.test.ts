@@ -16,7 +16,11 @@ import { createNamespace } from '../helpers/namespace.ts'
 import { bootWith, lazyload, validSpec } from '../helpers/specs.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const PLURALS: Readonly<Record<string, string>> = { NetworkPolicy: 'networkpolicies', ServiceFence: 'servicefences', SlimeBoot: 'slimeboots' }
+const PLURALS: Readonly<Record<string, string>> = {
+  NetworkPolicy: 'networkpolicies',
+  ServiceFence: 'servicefences',
+  SlimeBoot: 'slimeboots',
+}
 const CLUSTER_SCOPED = new Set(['Namespace', 'PersistentVolume', 'ClusterRole', 'ClusterRoleBinding'])
 
 let cluster: ClusterAccess
@@ -77,10 +81,15 @@ const REFUSED: readonly (readonly [spec: JsonObject, path: string])[] = [
 for (const [parts, path] of REFUSED) {
   test(`a wrong ${path} is refused with its path, by the API server and by us`, async () => {
     const boot = bootWith(validSpec(parts))
-    const { status, body } = await cluster.request('POST', `${collection(boot)}?dryRun=All`, { body: { ...boot, metadata: { name: 'wrong' } } })
+    const { status, body } = await cluster.request('POST', `${collection(boot)}?dryRun=All`, {
+      body: { ...boot, metadata: { name: 'wrong' } },
+    })
     assert.equal(status, 422)
     assert.ok(body.message.includes(path), body.message)
-    assert.deepEqual(schemaProblems(boot.spec).map((problem) => problem.path), [path])
+    assert.deepEqual(
+      schemaProblems(boot.spec).map((problem) => problem.path),
+      [path],
+    )
   })
 }
 
@@ -89,7 +98,13 @@ test('what a looser client writes is accepted and kept: unknown keys, numbers fo
     foo: { bar: [1, 'x', null] },
     resources: null,
     volumes: null,
-    module: [lazyload({ zebra: { a: 1 }, fence: { wormholePort: [9080, '80'], dispatches: [{ name: 163, domains: ['a'], cluster: 'b', more: true }] }, global: { misc: { 'global-sidecar-mode': false, x: 1 } } })],
+    module: [
+      lazyload({
+        zebra: { a: 1 },
+        fence: { wormholePort: [9080, '80'], dispatches: [{ name: 163, domains: ['a'], cluster: 'b', more: true }] },
+        global: { misc: { 'global-sidecar-mode': false, x: 1 } },
+      }),
+    ],
     component: { globalSidecar: { type: false, sidecarInject: { enable: true } }, reportServer: { enable: false } },
   })
   assert.deepEqual(schemaProblems(spec), [])
@@ -100,8 +115,22 @@ test('what a looser client writes is accepted and kept: unknown keys, numbers fo
 
 test('null for a field that cannot be null counts as not written, for the API server and for us', async () => {
   const spec = {
-    namespace: null, foo: null, resources: null, nodeSelector: { a: null, b: 'c' }, service: null, image: { repository: 'r', pullPolicy: null, tag: null },
-    module: [{ name: null, enable: null, zebra: null, fence: { wormholePort: null, dispatches: [{ name: null, domains: null, any: null }] }, global: { misc: { 'global-sidecar-mode': null, x: null } }, general: { x: null } }],
+    namespace: null,
+    foo: null,
+    resources: null,
+    nodeSelector: { a: null, b: 'c' },
+    service: null,
+    image: { repository: 'r', pullPolicy: null, tag: null },
+    module: [
+      {
+        name: null,
+        enable: null,
+        zebra: null,
+        fence: { wormholePort: null, dispatches: [{ name: null, domains: null, any: null }] },
+        global: { misc: { 'global-sidecar-mode': null, x: null } },
+        general: { x: null },
+      },
+    ],
     component: { globalSidecar: { type: null, replicas: null, other: null } },
   }
   const { status, body } = await create(spec, 'nulls')
@@ -111,7 +140,10 @@ test('null for a field that cannot be null counts as not written, for the API se
 
 const FENCES: readonly JsonObject[] = [
   {},
-  { enable: true, host: { 'a.default.svc.cluster.local': { stable: {} }, 'b/*': null, c: { deadline: { expire: { seconds: 1_900_000_000 } } } } },
+  {
+    enable: true,
+    host: { 'a.default.svc.cluster.local': { stable: {} }, 'b/*': null, c: { deadline: { expire: { seconds: 1_900_000_000 } } } },
+  },
   { enable: true, host: { a: { auto: { duration: { seconds: '60' } }, RecentlyCalled: { seconds: 1, nanos: 5 } } } },
   { labelSelector: [{ selector: { app: 'a' } }], workloadSelector: { fromService: true, labels: { a: 'b' } }, namespaceSelector: ['a'] },
 ]
@@ -126,7 +158,10 @@ for (const [index, spec] of FENCES.entries()) {
 }
 
 test('short names and status subresources are served', async () => {
-  for (const [group, plural, short] of [['config.netease.com', 'slimeboots', 'sb'], ['microservice.slime.io', 'servicefences', 'svf']] as const) {
+  for (const [group, plural, short] of [
+    ['config.netease.com', 'slimeboots', 'sb'],
+    ['microservice.slime.io', 'servicefences', 'svf'],
+  ] as const) {
     const { body } = await cluster.request('GET', `/apis/${group}/v1alpha1`)
     const resources = body.resources as { name: string; shortNames?: string[] }[]
     assert.deepEqual(resources.map(({ name }) => name).toSorted(), [plural, `${plural}/status`])
@@ -138,19 +173,37 @@ test('kubectl get slimeboot shows Ready, Reason, Mode, Modules and Age', async (
   await create(validSpec(), 'columns')
   const at = new Date().toISOString()
   const status = {
-    observedGeneration: 1, mode: 'namespaced', shape: 'stock', modules: ['lazyload', 'b'], moduleNames: 'lazyload,b',
+    observedGeneration: 1,
+    mode: 'namespaced',
+    shape: 'stock',
+    modules: ['lazyload', 'b'],
+    moduleNames: 'lazyload,b',
     conditions: [{ type: 'Ready', status: 'False', reason: 'Progressing', message: 'x', lastTransitionTime: at, observedGeneration: 1 }],
-    objects: { total: 9, ready: 8 }, unready: [{ object: 'Deployment/default/global-sidecar', reason: 'ImagePullBackOff', message: 'y' }], warnings: [{ reason: 'UnknownKey', path: 'spec.x', message: 'z' }],
+    objects: { total: 9, ready: 8 },
+    unready: [{ object: 'Deployment/default/global-sidecar', reason: 'ImagePullBackOff', message: 'y' }],
+    warnings: [{ reason: 'UnknownKey', path: 'spec.x', message: 'z' }],
   }
   await patchStatus(`${collection(bootWith({}))}/columns`, status)
-  assert.deepEqual(await table(`${collection(bootWith({}))}/columns`), { Name: 'columns', Ready: 'False', Reason: 'Progressing', Mode: 'namespaced', Modules: 'lazyload,b' })
+  assert.deepEqual(await table(`${collection(bootWith({}))}/columns`), {
+    Name: 'columns',
+    Ready: 'False',
+    Reason: 'Progressing',
+    Mode: 'namespaced',
+    Modules: 'lazyload,b',
+  })
 })
 
 test('kubectl get servicefence shows Enabled, Hosts, Last Learned and Age', async () => {
   const fence = { apiVersion: 'microservice.slime.io/v1alpha1', kind: 'ServiceFence', metadata: { name: 'shown' }, spec: { enable: true } }
   await cluster.request('POST', collection(fence), { body: fence })
   const domains = { a: { hosts: ['a'] }, b: { hosts: ['b'], status: 2, source: 'accesslog' }, c: { hosts: ['c'], status: 'EXPIREWAIT' } }
-  await patchStatus(`${collection(fence)}/shown`, { hosts: 3, lastLearned: new Date().toISOString(), domains, metricStatus: { x: '1' }, visitor: { 'a/b': true } })
+  await patchStatus(`${collection(fence)}/shown`, {
+    hosts: 3,
+    lastLearned: new Date().toISOString(),
+    domains,
+    metricStatus: { x: '1' },
+    visitor: { 'a/b': true },
+  })
   const { 'Last Learned': learned, ...row } = await table(`${collection(fence)}/shown`)
   assert.deepEqual(row, { Name: 'shown', Enabled: true, Hosts: 3 })
   assert.match(String(learned), /^\d+s$/)
@@ -158,10 +211,18 @@ test('kubectl get servicefence shows Enabled, Hosts, Last Learned and Age', asyn
 
 test('an object stored under a loose CRD accepts writes of its finalizer and status', async () => {
   const group = `${namespace}.test`
-  const [definition] = parseGoYaml(readFileSync(join(ROOT, 'crds/slimeboots.config.netease.com.yaml'), 'utf8'), 'crd') as unknown as [KubeObject]
+  const [definition] = parseGoYaml(readFileSync(join(ROOT, 'crds/slimeboots.config.netease.com.yaml'), 'utf8'), 'crd') as unknown as [
+    KubeObject,
+  ]
   const own = JSON.parse(JSON.stringify(definition).replaceAll('config.netease.com', group)) as Definition
   const [version] = own.spec.versions
-  const loose = { ...own, spec: { ...own.spec, versions: [{ ...version, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }] } }
+  const loose = {
+    ...own,
+    spec: {
+      ...own.spec,
+      versions: [{ ...version, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
+    },
+  }
   const path = collection(bootWith({}), group)
   await applyDefinition(loose)
   await eventually(async () => assert.equal((await cluster.request('GET', path)).status, 200))
@@ -169,11 +230,19 @@ test('an object stored under a loose CRD accepts writes of its finalizer and sta
   const object = { apiVersion: `${group}/v1alpha1`, kind: 'SlimeBoot', metadata: { name: 'old' }, spec }
   await eventually(async () => assert.equal((await cluster.request('POST', path, { body: object })).status, 201))
   await applyDefinition(own)
-  await eventually(async () => assert.equal((await cluster.request('POST', `${path}?dryRun=All`, { body: { ...object, metadata: { name: 'new' } } })).status, 422))
-  const finalizer = await cluster.request('PATCH', `${path}/old`, { body: [{ op: 'add', path: '/metadata/finalizers', value: [`${group}/x`] }], contentType: 'application/json-patch+json' })
+  await eventually(async () =>
+    assert.equal((await cluster.request('POST', `${path}?dryRun=All`, { body: { ...object, metadata: { name: 'new' } } })).status, 422),
+  )
+  const finalizer = await cluster.request('PATCH', `${path}/old`, {
+    body: [{ op: 'add', path: '/metadata/finalizers', value: [`${group}/x`] }],
+    contentType: 'application/json-patch+json',
+  })
   assert.equal(finalizer.status, 200, finalizer.body.message)
   await patchStatus(`${path}/old`, { observedGeneration: 1, mode: 'none' })
-  const removed = await cluster.request('PATCH', `${path}/old`, { body: [{ op: 'remove', path: '/metadata/finalizers' }], contentType: 'application/json-patch+json' })
+  const removed = await cluster.request('PATCH', `${path}/old`, {
+    body: [{ op: 'remove', path: '/metadata/finalizers' }],
+    contentType: 'application/json-patch+json',
+  })
   assert.equal(removed.status, 200, removed.body.message)
   await cluster.request('DELETE', `${DEFINITIONS}/${own.metadata.name}`)
 })
@@ -185,12 +254,18 @@ interface Definition extends KubeObject {
 }
 
 async function applyDefinition(definition: Definition): Promise<void> {
-  const { status, body } = await cluster.request('PATCH', `${DEFINITIONS}/${definition.metadata.name}?fieldManager=test&force=true`, { body: definition, contentType: 'application/apply-patch+yaml' })
+  const { status, body } = await cluster.request('PATCH', `${DEFINITIONS}/${definition.metadata.name}?fieldManager=test&force=true`, {
+    body: definition,
+    contentType: 'application/apply-patch+yaml',
+  })
   assert.ok(status < 300, body.message)
 }
 
 async function patchStatus(path: string, status: JsonObject): Promise<void> {
-  const answer = await cluster.request('PATCH', `${path}/status?fieldValidation=Strict`, { body: { status }, contentType: 'application/merge-patch+json' })
+  const answer = await cluster.request('PATCH', `${path}/status?fieldValidation=Strict`, {
+    body: { status },
+    contentType: 'application/merge-patch+json',
+  })
   assert.equal(answer.status, 200, answer.body.message)
 }
 

@@ -15,7 +15,8 @@ export function volumes({ spec }: CheckInput): Problem[] {
     const path = `spec.volumes[${index}].name`
     const name = textAt(value, 'name')
     if (name === undefined || name === '') return [problem(path, 'is required.')]
-    if (name === CONFIG_VOLUME) return [problem(path, `must not be ${show(name)}, which holds the module's configuration. Choose another name.`)]
+    if (name === CONFIG_VOLUME)
+      return [problem(path, `must not be ${show(name)}, which holds the module's configuration. Choose another name.`)]
     const earlier = first.get(name)
     if (earlier !== undefined) return [problem(path, `is ${show(name)}, the name of spec.volumes[${earlier}] too. Give each its own name.`)]
     first.set(name, index)
@@ -32,9 +33,11 @@ export function volumeMounts({ spec }: CheckInput): Problem[] {
     const mountPath = textAt(value, 'mountPath') ?? ''
     const problems: Problem[] = []
     if (!known.has(name)) problems.push(problem(`${path}.name`, `must be the name of an entry of spec.volumes, got ${show(name)}.`))
-    if (mountPath === '') problems.push(problem(`${path}.mountPath`, 'is required. Write the folder in the container, for example "/tmp/log".'))
+    if (mountPath === '')
+      problems.push(problem(`${path}.mountPath`, 'is required. Write the folder in the container, for example "/tmp/log".'))
     const earlier = paths.get(mountPath)
-    if (earlier !== undefined) problems.push(problem(`${path}.mountPath`, `is ${show(mountPath)}, where ${earlier} is mounted. Choose another folder.`))
+    if (earlier !== undefined)
+      problems.push(problem(`${path}.mountPath`, `is ${show(mountPath)}, where ${earlier} is mounted. Choose another folder.`))
     else paths.set(mountPath, path)
     return problems
   })
@@ -47,7 +50,9 @@ export function miscSettings({ modules }: CheckInput): Problem[] {
     const source = metricSourceOf(module)
     return [
       ...structured.map(([key, value]) => problem(child(misc, key), `must be text, got ${show(value)}.`)),
-      ...(source === 'prometheus' || source === 'accesslog' ? [] : [problem(`${misc}.metric_source_type`, `must be prometheus or accesslog, got ${show(source)}.`)]),
+      ...(source === 'prometheus' || source === 'accesslog'
+        ? []
+        : [problem(`${misc}.metric_source_type`, `must be prometheus or accesslog, got ${show(source)}.`)]),
     ]
   })
 }

@@ -6,14 +6,15 @@ import type { CheckInput } from './check.ts'
 
 const LIST = 'spec.component.globalSidecar.namespace'
 
-export function mode({ spec }: CheckInput): readonly Problem[] {
+export function modes({ spec }: CheckInput): readonly Problem[] {
   return resolveMode(spec).problems
 }
 
 export function namespaceList({ spec, mode, facts }: CheckInput): Problem[] {
   if (mode !== 'namespaced') return []
   const list = listAt(spec, 'component', 'globalSidecar', 'namespace')
-  if (list.length === 0) return [problem(LIST, 'is required for type namespaced. List the namespaces of the applications, or write type: cluster.')]
+  if (list.length === 0)
+    return [problem(LIST, 'is required for type namespaced. List the namespaces of the applications, or write type: cluster.')]
   const problems: Problem[] = []
   const first = new Map<unknown, number>()
   for (const [index, name] of list.entries()) {
@@ -21,7 +22,12 @@ export function namespaceList({ spec, mode, facts }: CheckInput): Problem[] {
     if (earlier === undefined) first.set(name, index)
     else problems.push(problem(`${LIST}[${index}]`, `is ${show(name)}, as ${LIST}[${earlier}] is. Remove one of them.`))
     if (name === facts.rootNamespace) {
-      problems.push(problem(`${LIST}[${index}]`, `must not be ${show(name)}, the mesh's root namespace: an EnvoyFilter there reaches the whole mesh. Remove it, or write type: cluster.`))
+      problems.push(
+        problem(
+          `${LIST}[${index}]`,
+          `must not be ${show(name)}, the mesh's root namespace: an EnvoyFilter there reaches the whole mesh. Remove it, or write type: cluster.`,
+        ),
+      )
     }
   }
   return problems
@@ -30,12 +36,22 @@ export function namespaceList({ spec, mode, facts }: CheckInput): Problem[] {
 export function meshRoot({ spec, mode, facts }: CheckInput): Problem[] {
   const istioNamespace = at(spec, 'istioNamespace')
   if (mode !== 'cluster' || facts.rootNamespace === undefined || istioNamespace === facts.rootNamespace) return []
-  return [problem('spec.istioNamespace', `must be ${show(facts.rootNamespace)}, the mesh's root namespace, for type cluster, got ${show(istioNamespace)}: an EnvoyFilter elsewhere reaches nobody.`)]
+  return [
+    problem(
+      'spec.istioNamespace',
+      `must be ${show(facts.rootNamespace)}, the mesh's root namespace, for type cluster, got ${show(istioNamespace)}: an EnvoyFilter elsewhere reaches nobody.`,
+    ),
+  ]
 }
 
 /** The pilot's ConfigMap `istio` would overwrite Istio's own. */
 export function pilotNamespace({ spec, shape }: CheckInput): Problem[] {
   const namespace = textAt(spec, 'namespace')
   if (shape !== 'pilot' || namespace !== textAt(spec, 'istioNamespace')) return []
-  return [problem('spec.namespace', `must not be ${show(namespace)}, the namespace of Istio, while component.pilot is enabled: its ConfigMap "istio" would overwrite Istio's. Write another namespace, for example mesh-operator.`)]
+  return [
+    problem(
+      'spec.namespace',
+      `must not be ${show(namespace)}, the namespace of Istio, while component.pilot is enabled: its ConfigMap "istio" would overwrite Istio's. Write another namespace, for example mesh-operator.`,
+    ),
+  ]
 }

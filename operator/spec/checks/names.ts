@@ -12,7 +12,13 @@ const LABEL_WORDS = 'must be a DNS label (lower-case letters, digits and "-", at
 
 /** Objects of the components that would have the same name as a module's. */
 const TAKEN_NAMES = new Set([
-  'global-sidecar', 'global-sidecar-pilot', 'istio', 'istio-pilot', 'istio-pilot-service-account', 'istio-pilot-slime', 'lazyload-accesslog-source',
+  'global-sidecar',
+  'global-sidecar-pilot',
+  'istio',
+  'istio-pilot',
+  'istio-pilot-service-account',
+  'istio-pilot-slime',
+  'lazyload-accesslog-source',
 ])
 
 export function moduleNames({ spec, modules }: CheckInput): Problem[] {
@@ -28,9 +34,15 @@ export function moduleNames({ spec, modules }: CheckInput): Problem[] {
       continue
     }
     const earlier = first.get(name)
-    if (earlier !== undefined) problems.push(problem(place, `is ${show(name)}, the name of the enabled module at ${earlier} too. Give each its own name, or disable one.`))
+    if (earlier !== undefined)
+      problems.push(
+        problem(place, `is ${show(name)}, the name of the enabled module at ${earlier} too. Give each its own name, or disable one.`),
+      )
     else first.set(name, place)
-    if (TAKEN_NAMES.has(name)) problems.push(problem(place, `must not be ${show(name)}: a component's objects have this name. Choose another, for example lazyload.`))
+    if (TAKEN_NAMES.has(name))
+      problems.push(
+        problem(place, `must not be ${show(name)}: a component's objects have this name. Choose another, for example lazyload.`),
+      )
   }
   return problems
 }
@@ -50,13 +62,23 @@ export function images({ spec, mode, shape }: CheckInput): Problem[] {
     if (image === undefined && !required) return
     const repository = textAt(image, 'repository')
     if (imageOf(image) === undefined) {
-      problems.push(problem(`${path}.repository`, `is required, got ${show(at(image, 'repository'))}. Write the image without its tag, for example docker.io/slimeio/slime-lazyload.`))
+      problems.push(
+        problem(
+          `${path}.repository`,
+          `is required, got ${show(at(image, 'repository'))}. Write the image without its tag, for example docker.io/slimeio/slime-lazyload.`,
+        ),
+      )
     } else if (repository !== undefined && /\s/.test(repository)) {
       problems.push(problem(`${path}.repository`, `must not contain spaces, got ${show(repository)}.`))
     }
     const tag = textAt(image, 'tag')
     if (tag !== undefined && !/^(|[\w][\w.-]{0,127}|sha256:[0-9a-f]{64})$/.test(tag)) {
-      problems.push(problem(`${path}.tag`, `must be an image tag (letters, digits, "_", "." and "-", at most 128 characters) or a sha256 digest, got ${show(tag)}.`))
+      problems.push(
+        problem(
+          `${path}.tag`,
+          `must be an image tag (letters, digits, "_", "." and "-", at most 128 characters) or a sha256 digest, got ${show(tag)}.`,
+        ),
+      )
     }
   }
   check('spec.image', at(spec, 'image'), true)
@@ -73,10 +95,19 @@ export function clusterRoles({ modules }: CheckInput): Problem[] {
     const role = clusterRoleOf(module)
     const place = `${path}.clusterRole`
     if (role === undefined) {
-      return [problem(place, `is required for module ${show(nameOf(module))} of kind ${show(at(module, 'kind'))}. Name a ClusterRole that is labelled config.netease.com/bindable: "true".`, 'NoRole')]
+      return [
+        problem(
+          place,
+          `is required for module ${show(nameOf(module))} of kind ${show(at(module, 'kind'))}. Name a ClusterRole that is labelled config.netease.com/bindable: "true".`,
+          'NoRole',
+        ),
+      ]
     }
-    if (role === 'cluster-admin') return [problem(place, 'must not be cluster-admin. Name a ClusterRole with only the rights that the module needs.', 'NoRole')]
-    return /^[^/%\s]+$/.test(role) && role !== '.' && role !== '..' ? [] : [problem(place, `must be the name of a ClusterRole, got ${show(role)}.`)]
+    if (role === 'cluster-admin')
+      return [problem(place, 'must not be cluster-admin. Name a ClusterRole with only the rights that the module needs.', 'NoRole')]
+    return /^[^/%\s]+$/.test(role) && role !== '.' && role !== '..'
+      ? []
+      : [problem(place, `must be the name of a ClusterRole, got ${show(role)}.`)]
   })
 }
 
@@ -84,7 +115,12 @@ export function bundleItems({ modules }: CheckInput): Problem[] {
   const hasBundle = modules.some(({ module }) => isObject(at(module, 'bundle')))
   return modules.flatMap(({ path, module }) =>
     at(module, 'mode') === 'BundleItem' && !hasBundle
-      ? [problem(`${path}.mode`, 'is BundleItem, but no enabled module has a bundle to run it. Add a module with "bundle", or write mode: Module.')]
+      ? [
+          problem(
+            `${path}.mode`,
+            'is BundleItem, but no enabled module has a bundle to run it. Add a module with "bundle", or write mode: Module.',
+          ),
+        ]
       : [],
   )
 }

@@ -14,16 +14,23 @@ export function wormholePorts({ modules, mode, shape }: CheckInput): Problem[] {
     portsOf(module).flatMap((value, index) => {
       const place = `${path}.fence.wormholePort[${index}]`
       const port = parsePort(value)
-      if (port === undefined) return [problem(place, `must be a port from 1 to 65535, got ${show(value)}. Write the number of a Service port, for example "9080".`)]
+      if (port === undefined)
+        return [
+          problem(place, `must be a port from 1 to 65535, got ${show(value)}. Write the number of a Service port, for example "9080".`),
+        ]
       const reserved = shape === 'stock' && mode !== 'none' && port >= PROXY_PORTS.first && port <= PROXY_PORTS.last
-      return reserved ? [problem(place, `must not be from ${PROXY_PORTS.first} to ${PROXY_PORTS.last}, which the proxy uses itself, got ${show(value)}.`)] : []
+      return reserved
+        ? [problem(place, `must not be from ${PROXY_PORTS.first} to ${PROXY_PORTS.last}, which the proxy uses itself, got ${show(value)}.`)]
+        : []
     }),
   )
 }
 
 export function dispatches({ modules, spec }: CheckInput): Problem[] {
   return modules.flatMap(({ path, module }) =>
-    dispatchesOf(module).flatMap((dispatch, index) => (isObject(dispatch) ? dispatchProblems(dispatch, `${path}.fence.dispatches[${index}]`, spec) : [])),
+    dispatchesOf(module).flatMap((dispatch, index) =>
+      isObject(dispatch) ? dispatchProblems(dispatch, `${path}.fence.dispatches[${index}]`, spec) : [],
+    ),
   )
 }
 
@@ -36,7 +43,9 @@ function dispatchProblems(dispatch: Json, path: string, spec: CheckInput['spec']
     ...(domains.length === 0 ? [problem(`${path}.domains`, 'is required. List the hosts, for example "*.example.com".')] : []),
     ...domains.flatMap((domain, index) => domainProblems(domain, `${path}.domains[${index}]`)),
     ...(typeof cluster === 'string' ? dispatchCluster(cluster, `${path}.cluster`, spec).problems : []),
-    ...(cluster === undefined ? [problem(`${path}.cluster`, 'is required. Write an Istio cluster, PassthroughCluster or _GLOBAL_SIDECAR.')] : []),
+    ...(cluster === undefined
+      ? [problem(`${path}.cluster`, 'is required. Write an Istio cluster, PassthroughCluster or _GLOBAL_SIDECAR.')]
+      : []),
   ]
 }
 
@@ -54,7 +63,7 @@ export function repeatedDomains({ modules, mode }: CheckInput): Problem[] {
   const problems = new Map<string, Problem>()
   const firstByPort = new Map<number, Map<string, string>>()
   for (const { path, module } of modules) {
-    const domains = dispatchesOf(module).flatMap((dispatch, at) => placedDomains(dispatch, `${path}.fence.dispatches[${at}]`))
+    const domains = dispatchesOf(module).flatMap((dispatch, index) => placedDomains(dispatch, `${path}.fence.dispatches[${index}]`))
     for (const port of new Set(portsOf(module).map(parsePort))) {
       if (port === undefined) continue
       const first = firstByPort.get(port) ?? new Map<string, string>()
@@ -62,7 +71,14 @@ export function repeatedDomains({ modules, mode }: CheckInput): Problem[] {
       for (const { domain, place } of domains) {
         const earlier = first.get(domain.toLowerCase())
         if (earlier === undefined) first.set(domain.toLowerCase(), place)
-        else if (!problems.has(place)) problems.set(place, problem(place, `is ${show(domain)}, which ${earlier} has for port ${port} too. Remove one of them: Envoy refuses a domain that stands twice.`))
+        else if (!problems.has(place))
+          problems.set(
+            place,
+            problem(
+              place,
+              `is ${show(domain)}, which ${earlier} has for port ${port} too. Remove one of them: Envoy refuses a domain that stands twice.`,
+            ),
+          )
       }
     }
   }
@@ -70,5 +86,7 @@ export function repeatedDomains({ modules, mode }: CheckInput): Problem[] {
 }
 
 function placedDomains(dispatch: Json, path: string): { domain: string; place: string }[] {
-  return listAt(dispatch, 'domains').flatMap((domain, index) => (typeof domain === 'string' ? [{ domain, place: `${path}.domains[${index}]` }] : []))
+  return listAt(dispatch, 'domains').flatMap((domain, index) =>
+    typeof domain === 'string' ? [{ domain, place: `${path}.domains[${index}]` }] : [],
+  )
 }

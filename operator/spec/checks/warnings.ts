@@ -1,11 +1,13 @@
 /** What works but deserves attention. */
-import { dispatchesOf, hasFence, isLazyload, metricSourceOf, parsePort, portsOf } from '../modules.ts'
+import { dispatchesOf, hasFence, isLazyload, metricSourceOf, miscOf, parsePort, portsOf } from '../modules.ts'
 import { show, warning, type Warning } from '../problems.ts'
-import { at, listAt } from '../read.ts'
+import { at, listAt, numberAt, textOrNumberAt } from '../read.ts'
 import type { CheckInput } from './check.ts'
 
 export function nothingEnabled({ modules }: CheckInput): Warning[] {
-  return modules.length > 0 ? [] : [warning('NothingEnabled', 'spec.module', 'has no enabled module, so nothing is installed. Write enable: true in one.')]
+  return modules.length > 0
+    ? []
+    : [warning('NothingEnabled', 'spec.module', 'has no enabled module, so nothing is installed. Write enable: true in one.')]
 }
 
 export function repeatedPorts({ modules }: CheckInput): Warning[] {
@@ -24,7 +26,13 @@ export function repeatedPorts({ modules }: CheckInput): Warning[] {
 export function noPorts({ modules, mode }: CheckInput): Warning[] {
   const lazyload = modules.find(({ module }) => isLazyload(module))
   if (mode === 'none' || lazyload === undefined || modules.some(({ module }) => portsOf(module).length > 0)) return []
-  return [warning('NoPorts', `${lazyload.path}.fence.wormholePort`, 'is empty, so no global-sidecar is installed. List the Service ports of the applications.')]
+  return [
+    warning(
+      'NoPorts',
+      `${lazyload.path}.fence.wormholePort`,
+      'is empty, so no global-sidecar is installed. List the Service ports of the applications.',
+    ),
+  ]
 }
 
 export function metricSource({ modules, mode }: CheckInput): Warning[] {
@@ -33,12 +41,38 @@ export function metricSource({ modules, mode }: CheckInput): Warning[] {
     if (!isLazyload(module)) return []
     if (metricSourceOf(module) === 'accesslog') {
       const place = `${path}.global.misc.metric_source_type`
-      if (nothingSends) return [warning('AccessLogUnused', place, 'is accesslog, but no global-sidecar is installed that sends logs, so nothing is learned. Use prometheus.')]
-      if (!hasFence(module)) return [warning('AccessLogUnused', place, 'is accesslog, but the module has no fence, so no logs are sent to it.')]
+      if (nothingSends)
+        return [
+          warning(
+            'AccessLogUnused',
+            place,
+            'is accesslog, but no global-sidecar is installed that sends logs, so nothing is learned. Use prometheus.',
+          ),
+        ]
+      if (!hasFence(module))
+        return [warning('AccessLogUnused', place, 'is accesslog, but the module has no fence, so no logs are sent to it.')]
       return []
     }
     if (at(module, 'metric', 'prometheus', 'address') !== undefined) return []
-    return [warning('NoMetricSource', `${path}.metric.prometheus`, 'has no address, so nothing is learned. Write the address and a query, or metric_source_type: accesslog.')]
+    return [
+      warning(
+        'NoMetricSource',
+        `${path}.metric.prometheus`,
+        'has no address, so nothing is learned. Write the address and a query, or metric_source_type: accesslog.',
+      ),
+    ]
+  })
+}
+
+/** The module listens where `log_source_port` says; its Service leads to `spec.logSourcePort`. */
+export function logPort({ spec, modules }: CheckInput): Warning[] {
+  const expected = numberAt(spec, 'logSourcePort')
+  return modules.flatMap(({ path, module }) => {
+    const address = textOrNumberAt(miscOf(module), 'log_source_port')
+    if (metricSourceOf(module) !== 'accesslog' || address === '') return []
+    const port = parsePort(address.slice(address.lastIndexOf(':') + 1))
+    const text = `is ${show(address)}, but access logs arrive at spec.logSourcePort ${expected}. Write the same port in both.`
+    return port === expected ? [] : [warning('LogPortMismatch', `${path}.global.misc.log_source_port`, text)]
   })
 }
 
@@ -58,18 +92,26 @@ export function unknownHosts({ modules, mode }: CheckInput): Warning[] {
   const open = [...ports].filter(([, { all }]) => !all)
   const whole = mode === 'cluster' ? ', in the whole mesh' : ''
   return [
-    warnAbout(open.filter(([, { dispatches }]) => dispatches > 0), 'NoCatchAll', (numbers) =>
-      `has no entry for "*": calls on port ${numbers} to hosts that no entry names get no route${whole}. ` +
-      'Add "*" with cluster _GLOBAL_SIDECAR, or with PassthroughCluster to let them leave the mesh.'),
-    warnAbout(open.filter(([, { dispatches }]) => dispatches === 0), 'UnknownHostsStay', (numbers) =>
-      `is empty: calls on port ${numbers} to hosts outside the mesh end at the global-sidecar, which does not know them${whole}. ` +
-      'If there are such calls, dispatch these hosts to PassthroughCluster and "*" to _GLOBAL_SIDECAR.'),
+    warnAbout(
+      open.filter(([, { dispatches }]) => dispatches > 0),
+      'NoCatchAll',
+      (numbers) =>
+        `has no entry for "*": calls on port ${numbers} to hosts that no entry names get no route${whole}. ` +
+        'Add "*" with cluster _GLOBAL_SIDECAR, or with PassthroughCluster to let them leave the mesh.',
+    ),
+    warnAbout(
+      open.filter(([, { dispatches }]) => dispatches === 0),
+      'UnknownHostsStay',
+      (numbers) =>
+        `is empty: calls on port ${numbers} to hosts outside the mesh end at the global-sidecar, which does not know them${whole}. ` +
+        'If there are such calls, dispatch these hosts to PassthroughCluster and "*" to _GLOBAL_SIDECAR.',
+    ),
   ].flat()
 }
 
 function warnAbout(ports: readonly [number, { readonly path: string }][], reason: string, say: (numbers: string) => string): Warning[] {
   const [first] = ports
-  return first === undefined ? [] : [warning(reason, first[1].path, say(list(ports.map(([port]) => port))))]
+  return first === undefined ? [] : [warning(reason, first[1].path, say(enumerate(ports.map(([port]) => port))))]
 }
 
 /** istiod 1.7 needs v1beta1 APIs that Kubernetes 1.22 removed (https://kubernetes.io/docs/reference/using-api/deprecation-guide/#v1-22). */
@@ -78,24 +120,35 @@ export function pilotTooOld({ shape, mode, facts }: CheckInput): Warning[] {
   if (shape !== 'pilot' || mode === 'none' || version === undefined) return []
   if (version.major === 1 && version.minor < 22) return []
   return [
-    warning('PilotTooOld', 'spec.component.pilot',
-      `is istiod 1.7, which does not run on Kubernetes ${version.major}.${version.minor}: it needs APIs removed in 1.22. Remove component.pilot to use the mesh's own istiod.`),
+    warning(
+      'PilotTooOld',
+      'spec.component.pilot',
+      `is istiod 1.7, which does not run on Kubernetes ${version.major}.${version.minor}: it needs APIs removed in 1.22. Remove component.pilot to use the mesh's own istiod.`,
+    ),
   ]
 }
 
 export function unusedSettings({ spec, mode, shape }: CheckInput): Warning[] {
   const warnings: Warning[] = []
   if (shape === 'pilot' && mode === 'none') {
-    warnings.push(warning('PilotUnused', 'spec.component.pilot', 'is enabled, but no global-sidecar is installed that needs it, so it is left out.'))
+    warnings.push(
+      warning('PilotUnused', 'spec.component.pilot', 'is enabled, but no global-sidecar is installed that needs it, so it is left out.'),
+    )
   }
-  const list = listAt(spec, 'component', 'globalSidecar', 'namespace')
-  if (mode === 'cluster' && list.length > 0) {
-    warnings.push(warning('NamespacesUnused', 'spec.component.globalSidecar.namespace', 'is not used by type cluster: one global-sidecar in spec.namespace serves all namespaces.'))
+  const namespaces = listAt(spec, 'component', 'globalSidecar', 'namespace')
+  if (mode === 'cluster' && namespaces.length > 0) {
+    warnings.push(
+      warning(
+        'NamespacesUnused',
+        'spec.component.globalSidecar.namespace',
+        'is not used by type cluster: one global-sidecar in spec.namespace serves all namespaces.',
+      ),
+    )
   }
   return warnings
 }
 
-function list(ports: readonly number[]): string {
+function enumerate(ports: readonly number[]): string {
   const shown = ports.slice(0, 10).join(', ')
   return ports.length > 10 ? `${shown} and ${ports.length - 10} more` : shown
 }

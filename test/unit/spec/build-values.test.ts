@@ -21,31 +21,57 @@ test('an absent field has the default of the tutorial-day chart', () => {
   const { namespace, istioNamespace, controller, globalSidecar } = valuesOf()
   assert.deepEqual([namespace, istioNamespace], ['mesh-operator', 'istio-system'])
   assert.deepEqual(controller, {
-    image: 'docker.io/slimeio/slime-lazyload:v1', imagePullPolicy: 'Always', replicas: 1,
+    image: 'docker.io/slimeio/slime-lazyload:v1',
+    imagePullPolicy: 'Always',
+    replicas: 1,
     resources: { limits: { cpu: 1, memory: '1Gi' }, requests: { cpu: '200m', memory: '200Mi' } },
-    imagePullSecrets: [], nodeSelector: {}, tolerations: [], affinity: {}, podSecurityContext: {}, containerSecurityContext: {},
-    createServiceAccount: true, service: { type: 'ClusterIP', port: 80, logSourcePort: 8082 }, healthProbePort: 8081, logSourcePort: 8082,
-    volumes: [], volumeMounts: [],
+    imagePullSecrets: [],
+    nodeSelector: {},
+    tolerations: [],
+    affinity: {},
+    podSecurityContext: {},
+    containerSecurityContext: {},
+    createServiceAccount: true,
+    service: { type: 'ClusterIP', port: 80, logSourcePort: 8082 },
+    healthProbePort: 8081,
+    logSourcePort: 8082,
+    volumes: [],
+    volumeMounts: [],
   })
   assert.deepEqual(globalSidecar, {
-    imagePullSecrets: [], resources: {}, replicas: 1, nodeSelector: {}, tolerations: [], affinity: {}, networkPolicy: false,
+    imagePullSecrets: [],
+    resources: {},
+    replicas: 1,
+    nodeSelector: {},
+    tolerations: [],
+    affinity: {},
+    networkPolicy: false,
   })
 })
 
-test('the operator\'s defaults come between the built-in ones and the spec', () => {
-  const { controller } = valuesOf({ resources: { limits: { cpu: 2 } } }, { resources: { limits: { cpu: 3, memory: '2Gi' } }, replicaCount: 2 })
+test("the operator's defaults come between the built-in ones and the spec", () => {
+  const { controller } = valuesOf(
+    { resources: { limits: { cpu: 2 } } },
+    { resources: { limits: { cpu: 3, memory: '2Gi' } }, replicaCount: 2 },
+  )
   assert.deepEqual(controller.resources, { limits: { cpu: 2, memory: '2Gi' }, requests: { cpu: '200m', memory: '200Mi' } })
   assert.equal(controller.replicas, 2)
 })
 
 test('null removes a default', () => {
   assert.deepEqual(valuesOf({ resources: null }).controller.resources, {})
-  assert.deepEqual(valuesOf({ resources: { limits: { cpu: null } } }).controller.resources, { limits: { memory: '1Gi' }, requests: { cpu: '200m', memory: '200Mi' } })
+  assert.deepEqual(valuesOf({ resources: { limits: { cpu: null } } }).controller.resources, {
+    limits: { memory: '1Gi' },
+    requests: { cpu: '200m', memory: '200Mi' },
+  })
 })
 
 test('null for a field that always has a value leaves its default', () => {
   const { namespace, controller } = valuesOf({ namespace: null, replicaCount: null, service: { port: null, type: 'NodePort' } })
-  assert.deepEqual([namespace, controller.replicas, controller.service], ['mesh-operator', 1, { type: 'NodePort', port: 80, logSourcePort: 8082 }])
+  assert.deepEqual(
+    [namespace, controller.replicas, controller.service],
+    ['mesh-operator', 1, { type: 'NodePort', port: 80, logSourcePort: 8082 }],
+  )
 })
 
 for (const [image, expected] of [
@@ -55,7 +81,8 @@ for (const [image, expected] of [
   [{ repository: 'r', tag: '' }, 'r'],
   [{ repository: 'r', tag: `sha256:${'0'.repeat(64)}` }, `r@sha256:${'0'.repeat(64)}`],
 ] as const) {
-  test(`image ${JSON.stringify(image).slice(0, 40)} is ${expected.slice(0, 10)}`, () => assert.equal(valuesOf({ image }).controller.image, expected))
+  test(`image ${JSON.stringify(image).slice(0, 40)} is ${expected.slice(0, 10)}`, () =>
+    assert.equal(valuesOf({ image }).controller.image, expected))
 }
 
 const sidecar = (parts: JsonObject): JsonObject => ({ globalSidecar: { enable: true, namespace: ['default'], ...parts } })
@@ -91,7 +118,10 @@ for (const [title, module, component, mode] of MODES) {
 
 test('places: each listed namespace, or spec.namespace with the filter in the root namespace', () => {
   const places = (component: JsonObject | null) => valuesOf({ component }).globalSidecars
-  assert.deepEqual(places({ globalSidecar: { type: 'namespaced', namespace: ['b', 'a'] } }), ['b', 'a'].map((name) => ({ namespace: name, filterNamespace: name })))
+  assert.deepEqual(
+    places({ globalSidecar: { type: 'namespaced', namespace: ['b', 'a'] } }),
+    ['b', 'a'].map((name) => ({ namespace: name, filterNamespace: name })),
+  )
   assert.deepEqual(places(CLUSTER), [{ namespace: 'mesh-operator', filterNamespace: 'istio-system' }])
   assert.deepEqual(places(null), [])
 })
@@ -100,7 +130,10 @@ test('fixture 10: ports as numbers and text, each once, text for the controller'
   const module = lazyload({ fence: { wormholePort: [9080, '9080', 8080] }, global: { misc: { 'global-sidecar-mode': false } } })
   assert.deepEqual((cfgOf(module, { component: null })['fence'] as JsonObject)['wormholePort'], ['9080', '9080', '8080'])
   const values = valuesOf({ module: [lazyload({ fence: { wormholePort: [9080, '9080', 8080] } })] })
-  assert.deepEqual(values.ports.map(({ port }) => port), [9080, 8080])
+  assert.deepEqual(
+    values.ports.map(({ port }) => port),
+    [9080, 8080],
+  )
 })
 
 test('ports of several modules are united, a port has the dispatches of every module that lists it', () => {
@@ -112,7 +145,14 @@ test('ports of several modules are united, a port has the dispatches of every mo
       lazyload({ name: 'off', enable: false, fence: { wormholePort: ['83'] } }),
     ],
   })
-  assert.deepEqual(values.ports.map(({ port, dispatches }) => [port, dispatches.map(({ name }) => name)]), [[80, ['a', 'b', 'c']], [81, ['a', 'b']], [82, ['c']]])
+  assert.deepEqual(
+    values.ports.map(({ port, dispatches }) => [port, dispatches.map(({ name }) => name)]),
+    [
+      [80, ['a', 'b', 'c']],
+      [81, ['a', 'b']],
+      [82, ['c']],
+    ],
+  )
 })
 
 test('fixture 14: dispatch name 163 is text, templates are run, _GLOBAL_SIDECAR stays open', () => {
@@ -155,7 +195,13 @@ test('without an enabled module nothing of the components is installed', () => {
 })
 
 test('cfg is one line of JSON as Go writes it, unknown keys included, with a final newline', () => {
-  const module = { name: 'lazyload', enable: true, zebra: '<a> & \u2028', fence: { wormholePort: [9080], future: [null, 1.5] }, apple: { b: 1, a: 2 } }
+  const module = {
+    name: 'lazyload',
+    enable: true,
+    zebra: '<a> & \u2028',
+    fence: { wormholePort: [9080], future: [null, 1.5] },
+    apple: { b: 1, a: 2 },
+  }
   const { config } = valuesOf({ module: [module] }).modules[0] ?? { config: {} }
   assert.deepEqual(config, {
     cfg: '{"apple":{"a":2,"b":1},"enable":true,"fence":{"future":[null,1.5],"wormholePort":["9080"]},"name":"lazyload","zebra":"\\u003ca\\u003e \\u0026 \\u2028"}\n',
@@ -163,8 +209,15 @@ test('cfg is one line of JSON as Go writes it, unknown keys included, with a fin
 })
 
 test('values of misc become text', () => {
-  const module = lazyload({ global: { misc: { 'enable-leader-election': true, log_source_port: 8082, strict: false, gone: null, 'aux-addr': ':8081' } } })
-  assert.deepEqual((cfgOf(module)['global'] as JsonObject)['misc'], { 'enable-leader-election': 'on', log_source_port: '8082', strict: 'false', 'aux-addr': ':8081' })
+  const module = lazyload({
+    global: { misc: { 'enable-leader-election': true, log_source_port: 8082, strict: false, gone: null, 'aux-addr': ':8081' } },
+  })
+  assert.deepEqual((cfgOf(module)['global'] as JsonObject)['misc'], {
+    'enable-leader-election': 'on',
+    log_source_port: '8082',
+    strict: 'false',
+    'aux-addr': ':8081',
+  })
 })
 
 test('a module that is enabled by its fence alone is enabled for the controller too', () => {
@@ -174,7 +227,13 @@ test('a module that is enabled by its fence alone is enabled for the controller 
 const accesslog = (parts: JsonObject = {}) => lazyload({ global: { misc: { metric_source_type: 'accesslog' } }, ...parts })
 
 test('access logs go to the first enabled module that learns from them and has a fence', () => {
-  const module = [lazyload({ name: 'a' }), accesslog({ name: 'b', enable: false }), accesslog({ name: 'c', fence: {} }), accesslog({ name: 'd' }), accesslog({ name: 'e' })]
+  const module = [
+    lazyload({ name: 'a' }),
+    accesslog({ name: 'b', enable: false }),
+    accesslog({ name: 'c', fence: {} }),
+    accesslog({ name: 'd' }),
+    accesslog({ name: 'e' }),
+  ]
   assert.deepEqual(valuesOf({ module, service: { logSourcePort: 9082 }, namespace: 'slime' }).accessLog, { address: 'd.slime', port: 9082 })
 })
 
@@ -183,7 +242,14 @@ test('access logs of a BundleItem go to its bundle', () => {
   const module = [bundle('other', 'limiter'), bundle('bundle', 'item'), accesslog({ name: 'item', mode: 'BundleItem' })]
   const values = valuesOf({ module })
   assert.equal(values.accessLog?.address, 'bundle.mesh-operator')
-  assert.deepEqual(values.modules.map(({ name, bundleItem }) => [name, bundleItem]), [['other', false], ['bundle', false], ['item', true]])
+  assert.deepEqual(
+    values.modules.map(({ name, bundleItem }) => [name, bundleItem]),
+    [
+      ['other', false],
+      ['bundle', false],
+      ['item', true],
+    ],
+  )
 })
 
 test('nobody gets access logs without a global-sidecar, or with Prometheus as source', () => {
@@ -204,19 +270,38 @@ test('a bundle carries the configuration of every module that is no bundle', () 
 
 test('ClusterRoles: the one for lazyload, or the one that the module names', () => {
   const module = [
-    lazyload({ name: 'a', kind: 'other' }), { name: 'b', enable: true, kind: 'lazyload' }, { name: 'c', enable: true },
-    { name: 'd', enable: true, kind: 'limiter', clusterRole: 'limiter-role' }, lazyload({ name: 'e', clusterRole: 'own-role' }),
+    lazyload({ name: 'a', kind: 'other' }),
+    { name: 'b', enable: true, kind: 'lazyload' },
+    { name: 'c', enable: true },
+    { name: 'd', enable: true, kind: 'limiter', clusterRole: 'limiter-role' },
+    lazyload({ name: 'e', clusterRole: 'own-role' }),
   ]
-  assert.deepEqual(valuesOf({ module }).modules.map(({ clusterRole }) => clusterRole), ['slime-lazyload', 'slime-lazyload', 'slime-lazyload', 'limiter-role', 'own-role'])
+  assert.deepEqual(
+    valuesOf({ module }).modules.map(({ clusterRole }) => clusterRole),
+    ['slime-lazyload', 'slime-lazyload', 'slime-lazyload', 'limiter-role', 'own-role'],
+  )
 })
 
-test('shape: the pilot\'s when it is enabled, else stock with the fields of an ordinary proxy', () => {
+test("shape: the pilot's when it is enabled, else stock with the fields of an ordinary proxy", () => {
   const image = { repository: 'istio/proxyv2', tag: '1.7.0' }
-  const pilot = valuesOf({ component: { globalSidecar: { type: 'cluster', image }, pilot: { enable: true, image: { repository: 'pilot', tag: 'x' }, resources: { limits: { cpu: 1 } } } } })
+  const pilot = valuesOf({
+    component: {
+      globalSidecar: { type: 'cluster', image },
+      pilot: { enable: true, image: { repository: 'pilot', tag: 'x' }, resources: { limits: { cpu: 1 } } },
+    },
+  })
   assert.equal(pilot.shape, 'pilot')
   assert.deepEqual(pilot.pilot, { image: 'pilot:x', imagePullSecrets: [], resources: { limits: { cpu: 1 } } })
   assert.equal(pilot.globalSidecar.image, 'istio/proxyv2:1.7.0')
-  const own = { replicas: 2, revision: 'canary', nodeSelector: { a: 'b' }, tolerations: [{ operator: 'Exists' }], affinity: { podAffinity: {} }, priorityClassName: 'high', networkPolicy: true }
+  const own = {
+    replicas: 2,
+    revision: 'canary',
+    nodeSelector: { a: 'b' },
+    tolerations: [{ operator: 'Exists' }],
+    affinity: { podAffinity: {} },
+    priorityClassName: 'high',
+    networkPolicy: true,
+  }
   const stock = valuesOf({ component: { globalSidecar: { type: 'cluster', ...own }, pilot: { enable: false } } })
   assert.equal(stock.shape, 'stock')
   assert.equal(stock.pilot, undefined)

@@ -14,9 +14,24 @@ const CASES: readonly { title: string; base: string; over: string; merged: strin
   { title: 'null removes a section', base: '{"a":{"b":1},"d":1}', over: '{"a":null}', merged: '{"d":1}' },
   { title: 'null without a default leaves no key', base: '{}', over: '{"a":null,"b":{"c":null}}', merged: '{"b":{}}' },
   { title: 'null inside a list stays', base: '{}', over: '{"a":[null]}', merged: '{"a":[null]}' },
-  { title: 'a map replaces a scalar and the other way round', base: '{"a":1,"b":{"c":1}}', over: '{"a":{"d":1},"b":2}', merged: '{"a":{"d":1},"b":2}' },
-  { title: 'false, 0 and "" replace', base: '{"a":true,"b":1,"c":"x"}', over: '{"a":false,"b":0,"c":""}', merged: '{"a":false,"b":0,"c":""}' },
-  { title: '__proto__ is a plain key', base: '{}', over: '{"__proto__":{"x":1},"constructor":{"y":2}}', merged: '{"__proto__":{"x":1},"constructor":{"y":2}}' },
+  {
+    title: 'a map replaces a scalar and the other way round',
+    base: '{"a":1,"b":{"c":1}}',
+    over: '{"a":{"d":1},"b":2}',
+    merged: '{"a":{"d":1},"b":2}',
+  },
+  {
+    title: 'false, 0 and "" replace',
+    base: '{"a":true,"b":1,"c":"x"}',
+    over: '{"a":false,"b":0,"c":""}',
+    merged: '{"a":false,"b":0,"c":""}',
+  },
+  {
+    title: '__proto__ is a plain key',
+    base: '{}',
+    over: '{"__proto__":{"x":1},"constructor":{"y":2}}',
+    merged: '{"__proto__":{"x":1},"constructor":{"y":2}}',
+  },
 ]
 
 for (const { title, base, over, merged } of CASES) {
@@ -28,7 +43,10 @@ for (const { title, base, over, merged } of CASES) {
 }
 
 test('a merge cannot reach Object.prototype', () => {
-  const merged = merge(parse('{"a":{}}'), parse('{"__proto__":{"polluted":1},"a":{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}}'))
+  const merged = merge(
+    parse('{"a":{}}'),
+    parse('{"__proto__":{"polluted":1},"a":{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}}'),
+  )
   assert.equal(({} as Record<string, unknown>)['polluted'], undefined)
   assert.equal(Object.getPrototypeOf(merged['a']), Object.prototype)
 })

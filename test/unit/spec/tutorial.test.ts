@@ -31,7 +31,10 @@ for (const folder of [TUTORIAL, SAMPLES]) {
         if (object.kind !== KIND) continue
         const { errors, warnings } = validate(object, FACTS)
         assert.deepEqual(errors, [])
-        assert.deepEqual(warnings.filter(({ reason }) => reason === 'UnknownKey'), [])
+        assert.deepEqual(
+          warnings.filter(({ reason }) => reason === 'UnknownKey'),
+          [],
+        )
       }
     })
   }
@@ -41,22 +44,51 @@ const DEFAULT_NAMESPACE = [{ namespace: 'default', filterNamespace: 'default' }]
 const ALL_NAMESPACES = [{ namespace: 'mesh-operator', filterNamespace: 'istio-system' }]
 
 /** Fixture 12: what decides the set of rendered objects. */
-const SETS: readonly (readonly [file: string, expected: Pick<Values, 'mode' | 'shape' | 'globalSidecars'> & { name: string; pilot: boolean; accessLog: string | undefined }])[] = [
-  ['namespaced.yaml', { name: 'lazyload', mode: 'namespaced', shape: 'pilot', globalSidecars: DEFAULT_NAMESPACE, pilot: true, accessLog: undefined }],
-  ['cluster.yaml', { name: 'slime-fence', mode: 'cluster', shape: 'pilot', globalSidecars: ALL_NAMESPACES, pilot: true, accessLog: undefined }],
+const SETS: readonly (readonly [
+  file: string,
+  expected: Pick<Values, 'mode' | 'shape' | 'globalSidecars'> & { name: string; pilot: boolean; accessLog: string | undefined },
+])[] = [
+  [
+    'namespaced.yaml',
+    { name: 'lazyload', mode: 'namespaced', shape: 'pilot', globalSidecars: DEFAULT_NAMESPACE, pilot: true, accessLog: undefined },
+  ],
+  [
+    'cluster.yaml',
+    { name: 'slime-fence', mode: 'cluster', shape: 'pilot', globalSidecars: ALL_NAMESPACES, pilot: true, accessLog: undefined },
+  ],
   ['no-global-sidecar.yaml', { name: 'slime-fence', mode: 'none', shape: 'stock', globalSidecars: [], pilot: false, accessLog: undefined }],
-  ['accesslog.yaml', { name: 'lazyload', mode: 'namespaced', shape: 'pilot', globalSidecars: DEFAULT_NAMESPACE, pilot: true, accessLog: 'lazyload.mesh-operator' }],
+  [
+    'accesslog.yaml',
+    {
+      name: 'lazyload',
+      mode: 'namespaced',
+      shape: 'pilot',
+      globalSidecars: DEFAULT_NAMESPACE,
+      pilot: true,
+      accessLog: 'lazyload.mesh-operator',
+    },
+  ],
   ['logrotate.yaml', { name: 'lazyload', mode: 'none', shape: 'stock', globalSidecars: [], pilot: false, accessLog: undefined }],
 ]
 
 for (const [file, expected] of SETS) {
   test(`the tutorial's ${file} is one module ${expected.name}, mode ${expected.mode}`, async () => {
     const { modules, mode, shape, globalSidecars, pilot, accessLog } = await valuesIn(TUTORIAL, file)
-    assert.deepEqual({ name: modules.map(({ name }) => name).join(), mode, shape, globalSidecars, pilot: pilot !== undefined, accessLog: accessLog?.address }, expected)
+    assert.deepEqual(
+      {
+        name: modules.map(({ name }) => name).join(),
+        mode,
+        shape,
+        globalSidecars,
+        pilot: pilot !== undefined,
+        accessLog: accessLog?.address,
+      },
+      expected,
+    )
   })
 }
 
-test('the tutorial\'s dispatches give four virtual hosts for each port', async () => {
+test("the tutorial's dispatches give four virtual hosts for each port", async () => {
   const { ports } = await valuesIn(TUTORIAL, 'dispatches.yaml')
   const dispatches = [
     { name: '163', domains: ['www.163.com'], cluster: 'outbound|80||egress1.testns.svc.cluster.local' },
@@ -64,7 +96,10 @@ test('the tutorial\'s dispatches give four virtual hosts for each port', async (
     { name: 'sohu', domains: ['*.sohu.com', 'sodu.*'], cluster: undefined },
     { name: 'default', domains: ['*'], cluster: 'PassthroughCluster' },
   ]
-  assert.deepEqual(ports, [{ port: 80, dispatches }, { port: 8080, dispatches }])
+  assert.deepEqual(ports, [
+    { port: 80, dispatches },
+    { port: 8080, dispatches },
+  ])
 })
 
 test('the tutorial\'s mode "no" reaches the controller as text', async () => {
@@ -72,7 +107,7 @@ test('the tutorial\'s mode "no" reaches the controller as text', async () => {
   assert.match(modules[0]?.config['cfg'] ?? '', /"global-sidecar-mode":"no"/)
 })
 
-test('the tutorial\'s volume is mounted', async () => {
+test("the tutorial's volume is mounted", async () => {
   const { controller } = await valuesIn(TUTORIAL, 'logrotate.yaml')
   assert.deepEqual(controller.volumes, [{ name: 'lazyload-storage', persistentVolumeClaim: { claimName: 'lazyload-claim' } }])
   assert.deepEqual(controller.volumeMounts, [{ mountPath: '/tmp/log', name: 'lazyload-storage' }])
@@ -83,7 +118,7 @@ test('the pilot sample has the values of the tutorial', async () => {
   assert.deepEqual(sample, tutorial)
 })
 
-test('the samples but the pilot\'s work on a current cluster', async () => {
+test("the samples but the pilot's work on a current cluster", async () => {
   for (const file of readdirSync(SAMPLES).filter((name) => name.startsWith('slimeboot_') && !name.includes('pilot'))) {
     assert.equal((await valuesIn(SAMPLES, file)).shape, 'stock', file)
   }

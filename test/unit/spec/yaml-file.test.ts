@@ -12,18 +12,67 @@ const SCALARS: readonly (readonly [text: string, value: unknown])[] = [
   ...['no', 'No', 'NO', 'n', 'N', 'off', 'Off', 'OFF', 'false', 'False', 'FALSE'].map((text) => [text, false] as const),
   ...['yes', 'Yes', 'YES', 'y', 'Y', 'on', 'On', 'ON', 'true', 'True', 'TRUE'].map((text) => [text, true] as const),
   ...['', '~', 'null', 'Null', 'NULL'].map((text) => [text, null] as const),
-  ...['nO', 'tRUE', '2021-11-30', '2021-11-30T10:00:00Z', '2021-1-2', '2021-11', '1:30', '190:20:30', '1:30.5', '1-10-2', '200Mi', '100m', '1.2.3', '1,000', '_1', '0x', '0xg', '.', '12e', '1e400', '0x1p3', 'NaN', 'x#y'].map(
-    (text) => [text, text] as const,
-  ),
-  ['0644', 420], ['0o644', 420], ['-0644', -420], ['089', 89], ['00', 0], ['0b101', 5], ['0x1F', 31], ['-0x10', -16], ['+5', 5], ['-0', 0],
-  ['1_000', 1000], ['1__0_', 10], ['0_1', 1], ['1.', 1], ['.5', 0.5], ['-.5', -0.5], ['.5_0', 0.5], ['1_0.5', 10.5], ['1e3', 1000], ['1.10', 1.1],
+  ...[
+    'nO',
+    'tRUE',
+    '2021-11-30',
+    '2021-11-30T10:00:00Z',
+    '2021-1-2',
+    '2021-11',
+    '1:30',
+    '190:20:30',
+    '1:30.5',
+    '1-10-2',
+    '200Mi',
+    '100m',
+    '1.2.3',
+    '1,000',
+    '_1',
+    '0x',
+    '0xg',
+    '.',
+    '12e',
+    '1e400',
+    '0x1p3',
+    'NaN',
+    'x#y',
+  ].map((text) => [text, text] as const),
+  ['0644', 420],
+  ['0o644', 420],
+  ['-0644', -420],
+  ['089', 89],
+  ['00', 0],
+  ['0b101', 5],
+  ['0x1F', 31],
+  ['-0x10', -16],
+  ['+5', 5],
+  ['-0', 0],
+  ['1_000', 1000],
+  ['1__0_', 10],
+  ['0_1', 1],
+  ['1.', 1],
+  ['.5', 0.5],
+  ['-.5', -0.5],
+  ['.5_0', 0.5],
+  ['1_0.5', 10.5],
+  ['1e3', 1000],
+  ['1.10', 1.1],
   ['18446744073709551616', 18446744073709552000],
-  ['"no"', 'no'], ["'0644'", '0644'], ['!!str no', 'no'], ['!!str 0644', '0644'], ['!!int "5"', 5], ['!!bool "yes"', true], ['!!binary aGVsbG8=', 'hello'],
-  ['"\\u2028"', '\u2028'], ["'it''s'", "it's"], ['[no, 0644, 2021-11-30]', [false, 420, '2021-11-30']],
+  ['"no"', 'no'],
+  ["'0644'", '0644'],
+  ['!!str no', 'no'],
+  ['!!str 0644', '0644'],
+  ['!!int "5"', 5],
+  ['!!bool "yes"', true],
+  ['!!binary aGVsbG8=', 'hello'],
+  ['"\\u2028"', '\u2028'],
+  ["'it''s'", "it's"],
+  ['[no, 0644, 2021-11-30]', [false, 420, '2021-11-30']],
 ]
 
 for (const [text, value] of SCALARS) {
-  test(`${text === '' ? 'nothing' : text} reads as ${JSON.stringify(value)}`, () => assert.deepEqual(parseGoYaml(`a: ${text}\n`, 'f.yaml'), [{ a: value }]))
+  test(`${text === '' ? 'nothing' : text} reads as ${JSON.stringify(value)}`, () =>
+    assert.deepEqual(parseGoYaml(`a: ${text}\n`, 'f.yaml'), [{ a: value }]))
 }
 
 const DOCUMENTS: readonly (readonly [title: string, text: string, documents: unknown])[] = [
@@ -63,19 +112,32 @@ const REFUSED: readonly (readonly [text: string, place: RegExp])[] = [
 
 for (const [text, place] of REFUSED) {
   test(`${JSON.stringify(text)} is refused with its place`, () => {
-    assert.throws(() => parseGoYaml(text, 'f.yaml'), (error) => error instanceof YamlError && place.test(error.message))
+    assert.throws(
+      () => parseGoYaml(text, 'f.yaml'),
+      (error) => error instanceof YamlError && place.test(error.message),
+    )
   })
 }
 
 test('aliases that multiply are refused', () => {
-  const levels = Array.from({ length: 9 }, (_, level) => `l${level}: &l${level} [${Array(10).fill(level === 0 ? 'x' : `*l${level - 1}`).join(', ')}]\n`)
+  const levels = Array.from(
+    { length: 9 },
+    (_, level) =>
+      `l${level}: &l${level} [${Array(10)
+        .fill(level === 0 ? 'x' : `*l${level - 1}`)
+        .join(', ')}]\n`,
+  )
   assert.throws(() => parseGoYaml(levels.join(''), 'bomb.yaml'), YamlError)
 })
 
 const BOOT = 'apiVersion: config.netease.com/v1alpha1\nkind: SlimeBoot\nmetadata: {name: a}\n'
 
 test('a List is taken apart, empty documents are skipped', () => {
-  const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: ['b', 'c'].map((name) => ({ apiVersion: 'v1', kind: 'Service', metadata: { name } })) })
+  const list = JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'List',
+    items: ['b', 'c'].map((name) => ({ apiVersion: 'v1', kind: 'Service', metadata: { name } })),
+  })
   const names = parseManifests(`${BOOT}---\n# nothing\n---\n${list}\n`, 'f.yaml').map((object) => object.metadata.name)
   assert.deepEqual(names, ['a', 'b', 'c'])
 })
@@ -89,7 +151,10 @@ for (const [text, message] of [
   ['apiVersion: v1\nkind: List\nitems: [{kind: a}]\n', /^f\.yaml: items\[0\]: apiVersion/],
 ] as const) {
   test(`${JSON.stringify(text)} is no object`, () => {
-    assert.throws(() => parseManifests(text, 'f.yaml'), (error) => error instanceof YamlError && message.test(error.message))
+    assert.throws(
+      () => parseManifests(text, 'f.yaml'),
+      (error) => error instanceof YamlError && message.test(error.message),
+    )
   })
 }
 
