@@ -92,10 +92,12 @@ function rendered(generated: ReadonlyMap<string, string>, keep: (file: string) =
   return `${GENERATED}# Apply with: kubectl apply --server-side --force-conflicts -f FILE\n${texts.join('---\n')}`
 }
 
-if (import.meta.main) {
-  for (const [file, text] of generatedFiles()) {
+/** Writes all generated files; returns a line for each. */
+export function writeDeployFiles(): readonly string[] {
+  return [...generatedFiles()].map(([file, text]) => {
     writeFileSync(join(FOLDER, file), text)
-    const objects = loadAll(text).length
-    console.log(`deploy/${file}: ${objects} ${objects === 1 ? 'document' : 'documents'}`)
-  }
+    return `deploy/${file}: ${loadAll(text).length} documents`
+  })
 }
+
+if (import.meta.main) for (const line of writeDeployFiles()) console.log(line)

@@ -1,11 +1,13 @@
 /** Conditions of a SlimeBoot, kstatus-compatible (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md). */
 
+import type { ConditionReason } from './reasons.ts'
+
 export type ConditionType = 'Ready' | 'Reconciling' | 'Stalled'
 
 export interface Condition {
   readonly type: ConditionType
   readonly status: 'True' | 'False' | 'Unknown'
-  readonly reason: string
+  readonly reason: ConditionReason
   readonly message: string
   readonly observedGeneration: number
   /** RFC 3339; when `status` last changed. */

@@ -3,18 +3,18 @@ import { objectId, type KubeObject } from '../../runtime/object.ts'
 import { ApiError, ConnectionError, messageOf } from '../../runtime/errors.ts'
 import { resourceName } from '../../runtime/resource.ts'
 import { typeOf } from '../api/kinds.ts'
+import type { ConditionReason } from '../api/reasons.ts'
 
 /** One object that could not be written, or whatever else stops a reconcile. */
 export class ReconcileError extends Error {
   override readonly name = 'ReconcileError'
-  /** CamelCase reason of the condition. */
-  readonly reason: string
+  readonly reason: ConditionReason
   /** `heals`: looked at again within 30 s; `backoff`: with growing delay; `conflict`: at once and unsaid; `terminal`: when the SlimeBoot changes. */
   readonly retry: Retry
   /** Identities of the objects concerned, for the status. */
   readonly objects: readonly string[]
 
-  constructor(reason: string, message: string, retry: Retry, options: { cause?: unknown; objects?: readonly string[] } = {}) {
+  constructor(reason: ConditionReason, message: string, retry: Retry, options: { cause?: unknown; objects?: readonly string[] } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.reason = reason
     this.retry = retry
@@ -33,7 +33,7 @@ export function failureOf(
 ): ReconcileError {
   if (error instanceof ReconcileError) return error
   const id = objectId(object)
-  const fail = (reason: string, message: string, retry: Retry): ReconcileError =>
+  const fail = (reason: ConditionReason, message: string, retry: Retry): ReconcileError =>
     new ReconcileError(reason, message, retry, { cause: error, objects: [id] })
   if (error instanceof ConnectionError)
     return fail('ApiServerUnreachable', `${id}: ${verb} failed: ${error.message}. It is tried again.`, 'backoff')
@@ -66,7 +66,7 @@ export function failureOf(
   }
 }
 
-type Fail = (reason: string, message: string, retry: Retry) => ReconcileError
+type Fail = (reason: ConditionReason, message: string, retry: Retry) => ReconcileError
 
 function forbidden(error: ApiError, verb: string, object: KubeObject, refused: string, fail: Fail): ReconcileError {
   const causes = error.details?.causes ?? []

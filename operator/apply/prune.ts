@@ -9,6 +9,7 @@ import { POD, typeOf } from '../api/kinds.ts'
 import { CATCH_ALL_ANNOTATION } from '../api/slimeboot.ts'
 import { failureOf, ReconcileError } from './failure.ts'
 import type { Live } from './live.ts'
+import { unreadyDeployment } from './readiness.ts'
 
 export interface PruneDependencies {
   readonly client: Client
@@ -82,8 +83,11 @@ export function createPruner({ client, live, settleMs, now = () => performance.n
   return {
     removeCatchAlls,
 
-    /** One step of removing `stale`, all of `owner`'s. Called again while `waitMs` is set. */
-    async prune(owner: string, stale: readonly KubeObject[]): Promise<PruneResult> {
+    /**
+     * One step of removing `stale`, all of `owner`'s. Called again while `waitMs` is set. `staying`: live global-sidecar
+     * Deployments by namespace that are not stale; there the pods to wait for are those of their previous template.
+     */
+    async prune(owner: string, stale: readonly KubeObject[], staying: ReadonlyMap<string, KubeObject> = new Map()): Promise<PruneResult> {
       const deleted: string[] = []
       const blocked: ReconcileError[] = []
       const first = await removeCatchAlls(owner, stale.filter(isCatchAll))
@@ -102,7 +106,7 @@ export function createPruner({ client, live, settleMs, now = () => performance.n
 
       const last = behind.filter(isAfterPods)
       for (const group of inRemovalOrder(behind.filter((object) => !isAfterPods(object)))) await removeAll(group, deleted, blocked)
-      const waiting = await podsLeft(owner, [...new Set(last.map((object) => object.metadata.namespace ?? ''))].sort())
+      const waiting = await podsLeft(owner, [...new Set(last.map((object) => object.metadata.namespace ?? ''))].sort(), staying)
       if (waiting !== undefined) return { deleted: deleted.sort(), blocked, waitMs: POD_POLL_MS, waitingFor: waiting }
       await removeAll(last, deleted, blocked)
       patience.delete(owner)
@@ -115,11 +119,19 @@ export function createPruner({ client, live, settleMs, now = () => performance.n
     },
   }
 
-  async function podsLeft(owner: string, namespaces: readonly string[]): Promise<string | undefined> {
+  async function podsLeft(
+    owner: string,
+    namespaces: readonly string[],
+    staying: ReadonlyMap<string, KubeObject>,
+  ): Promise<string | undefined> {
+    const rolling = namespaces
+      .map((namespace) => staying.get(namespace))
+      .find((deployment) => deployment !== undefined && unreadyDeployment(deployment) !== undefined)
+    if (rolling !== undefined) return `${objectId(rolling)} to roll out`
     const until = patience.get(owner) ?? now() + POD_PATIENCE_MS
     patience.set(owner, until)
     if (now() > until) return undefined
-    for (const namespace of namespaces) {
+    for (const namespace of namespaces.filter((each) => !staying.has(each))) {
       const { items } = await client.list(POD, { namespace, labelSelector: GLOBAL_SIDECAR_PODS, metadataOnly: true, limit: 1 })
       if (items[0] !== undefined) return `${objectId(items[0])} to end`
     }
@@ -142,7 +154,7 @@ export function globalSidecarNamespaceOf(object: KubeObject): string {
 }
 
 /** Traffic may still come to it. */
-function isGlobalSidecar(object: KubeObject): boolean {
+export function isGlobalSidecar(object: KubeObject): boolean {
   return object.kind === 'Deployment' && object.metadata.name === 'global-sidecar'
 }
 

@@ -7,7 +7,7 @@ import { scopesMeet } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
 import type { Live } from '../apply/live.ts'
 import { type Plan, planChanges, type Step } from '../apply/plan.ts'
-import { catchAllScope, globalSidecarNamespaceOf, isCatchAll, type Pruner, type PruneResult } from '../apply/prune.ts'
+import { catchAllScope, globalSidecarNamespaceOf, isCatchAll, isGlobalSidecar, type Pruner, type PruneResult } from '../apply/prune.ts'
 import { readObjects } from '../apply/read.ts'
 import { hasAvailableReplica } from '../apply/readiness.ts'
 import type { CatchAll } from '../render/manifest.ts'
@@ -88,7 +88,7 @@ export async function converge(
   const prunable = plan.stale.filter(
     (object) => !replaced.includes(object) && !kept.includes(object) && !keptNamespaces.has(object.metadata.namespace ?? ''),
   )
-  const pruned = await dependencies.pruner.prune(compiled.owner.key, prunable)
+  const pruned = await dependencies.pruner.prune(compiled.owner.key, prunable, stayingGlobalSidecars(dependencies.live, plan))
   return result({ ...pruned, deleted: [...removed.deleted, ...pruned.deleted] }, waiting)
 
   function result(prune: PruneResult, closed: readonly string[]): Convergence {
@@ -103,6 +103,12 @@ export async function converge(
       ...(prune.waitMs === undefined ? {} : { waitMs: prune.waitMs }),
     }
   }
+}
+
+/** Live global-sidecars that stay, by namespace. */
+function stayingGlobalSidecars(live: Live, plan: Plan): ReadonlyMap<string, KubeObject> {
+  const deployments = plan.steps.filter(({ desired }) => isGlobalSidecar(desired)).flatMap(({ desired }) => live.get(desired) ?? [])
+  return new Map(deployments.map((deployment) => [deployment.metadata.namespace ?? '', deployment]))
 }
 
 async function makePlan(

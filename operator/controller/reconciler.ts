@@ -100,7 +100,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
       const warnings = [
         ...compiled.warnings,
         ...convergence.copies.map((copy) => ({
-          reason: 'Copy',
+          reason: 'Copy' as const,
           path: 'metadata',
           message: `${copy} carries our annotation of another object. It is left alone; delete it, or remove its annotation config.netease.com/owned.`,
         })),

@@ -1,6 +1,7 @@
 /** Outcome to status: pure, stable (sorted, no times of its own), patched only when it differs. */
 import type { KubeObject } from '../../runtime/object.ts'
 import { type Condition, type NewCondition, withTransitions } from '../api/conditions.ts'
+import type { ConditionReason } from '../api/reasons.ts'
 import type { Unready } from '../apply/readiness.ts'
 import type { Warning } from '../spec/problems.ts'
 import type { Outcome } from './outcome.ts'
@@ -54,7 +55,7 @@ export function statusOf(boot: KubeObject, outcome: Outcome, now: string): Statu
 /** Reason and message of `Ready` and whether it is so. */
 export function readyOf(outcome: Outcome): NewCondition {
   const [problem] = outcome.problems
-  const ready = (status: NewCondition['status'], reason: string, message: string): NewCondition => ({
+  const ready = (status: NewCondition['status'], reason: ConditionReason, message: string): NewCondition => ({
     type: 'Ready',
     status,
     reason,

@@ -7,7 +7,11 @@
 import { groupOf, type KubeObject } from '../../runtime/object.ts'
 import { SLIMEBOOT } from '../api/kinds.ts'
 import {
-  ADOPT_ANNOTATION, CREATE_NAMESPACES_ANNOTATION, DELETION_POLICY_ANNOTATION, RECONCILE_AT_ANNOTATION, SUSPEND_ANNOTATION,
+  ADOPT_ANNOTATION,
+  CREATE_NAMESPACES_ANNOTATION,
+  DELETION_POLICY_ANNOTATION,
+  RECONCILE_AT_ANNOTATION,
+  SUSPEND_ANNOTATION,
 } from '../api/slimeboot.ts'
 import { field, modeOf, quoted, saysMode, specVariables } from './cel.ts'
 import { BINDER_ROLE, INSTALL_VERB, INSTALLER_ROLE, LAZYLOAD_CLUSTER_ROLE, PILOT_CLUSTER_ROLE } from './names.ts'
@@ -23,7 +27,13 @@ export const CHECKED_NAMESPACES = 24
 /** ClusterRoles that modules name themselves, checked one by one. */
 const CHECKED_ROLES = 20
 
-const ANNOTATIONS = [SUSPEND_ANNOTATION, RECONCILE_AT_ANNOTATION, ADOPT_ANNOTATION, CREATE_NAMESPACES_ANNOTATION, DELETION_POLICY_ANNOTATION]
+const ANNOTATIONS = [
+  SUSPEND_ANNOTATION,
+  RECONCILE_AT_ANNOTATION,
+  ADOPT_ANNOTATION,
+  CREATE_NAMESPACES_ANNOTATION,
+  DELETION_POLICY_ANNOTATION,
+]
 const SLIMEBOOTS = `authorizer.group(${quoted(groupOf(SLIMEBOOT.apiVersion))}).resource(${quoted(SLIMEBOOT.plural)})`
 const CLUSTER_ROLES = 'authorizer.group("rbac.authorization.k8s.io").resource("clusterroles")'
 const RIGHT = `verb ${INSTALL_VERB} on ${SLIMEBOOT.plural}.${groupOf(SLIMEBOOT.apiVersion)}`
@@ -40,7 +50,8 @@ export function installPolicies(defaults: PolicyDefaults): readonly KubeObject[]
 }
 
 function namespacePolicy(defaults: PolicyDefaults): readonly KubeObject[] {
-  const allowedIn = (namespace: string): string => `variables.everywhere || ${SLIMEBOOTS}.namespace(${namespace}).check(${quoted(INSTALL_VERB)}).allowed()`
+  const allowedIn = (namespace: string): string =>
+    `variables.everywhere || ${SLIMEBOOTS}.namespace(${namespace}).check(${quoted(INSTALL_VERB)}).allowed()`
   const needsAll = (why: string): string =>
     `${why}: you need ${RIGHT} in the whole cluster. Ask for a ClusterRoleBinding of your user to ClusterRole ${INSTALLER_ROLE}.`
   const missingIn = (namespace: string): string =>
@@ -54,16 +65,27 @@ function namespacePolicy(defaults: PolicyDefaults): readonly KubeObject[] {
       ...specVariables(defaults),
       { name: 'everywhere', expression: `${SLIMEBOOTS}.check(${quoted(INSTALL_VERB)}).allowed()` },
       { name: 'type', expression: field('variables.sidecar', 'type', '""') },
-      { name: 'statements', expression: `variables.modules.filter(m, ${saysMode('m')}).map(m, dyn(${modeOf('m')})) + (variables.sidecarOff ? [] : [dyn(variables.type)])` },
+      {
+        name: 'statements',
+        expression: `variables.modules.filter(m, ${saysMode('m')}).map(m, dyn(${modeOf('m')})) + (variables.sidecarOff ? [] : [dyn(variables.type)])`,
+      },
       { name: 'cluster', expression: 'variables.statements.exists(s, type(s) == string && string(s).lowerAscii() == "cluster")' },
       { name: 'adopts', expression: `object.metadata.?annotations[?${quoted(ADOPT_ANNOTATION)}].orValue("") == "true"` },
     ],
     validations: [
-      forbidden({ expression: '!variables.cluster || variables.everywhere', message: needsAll('A global-sidecar of type cluster changes the proxies of all namespaces') }),
-      forbidden({ expression: '!variables.adopts || variables.everywhere', message: needsAll(`Annotation ${ADOPT_ANNOTATION} takes over objects that others made`) }),
+      forbidden({
+        expression: '!variables.cluster || variables.everywhere',
+        message: needsAll('A global-sidecar of type cluster changes the proxies of all namespaces'),
+      }),
+      forbidden({
+        expression: '!variables.adopts || variables.everywhere',
+        message: needsAll(`Annotation ${ADOPT_ANNOTATION} takes over objects that others made`),
+      }),
       forbidden({
         expression: `size(variables.listed) <= ${CHECKED_NAMESPACES} || variables.everywhere`,
-        message: needsAll(`spec.component.globalSidecar.namespace lists more than ${CHECKED_NAMESPACES} namespaces, too many to check one by one`),
+        message: needsAll(
+          `spec.component.globalSidecar.namespace lists more than ${CHECKED_NAMESPACES} namespaces, too many to check one by one`,
+        ),
       }),
       forbidden({ expression: allowedIn('variables.home'), messageExpression: missingIn('string(variables.home)') }),
       ...Array.from({ length: CHECKED_NAMESPACES }, (_, index) =>

@@ -13,7 +13,12 @@ export const LAZYLOAD_ROLE: Role = {
   name: LAZYLOAD_CLUSTER_ROLE,
   description: 'What the lazyload controller needs: it turns ServiceFences into Sidecars and learns from who calls whom.',
   rules: [
-    rule(FENCES, ['servicefences'], [...READ, 'create', 'update', 'patch', 'delete'], 'Serve fences; make and remove those of labelled Services and Namespaces.'),
+    rule(
+      FENCES,
+      ['servicefences'],
+      [...READ, 'create', 'update', 'patch', 'delete'],
+      'Serve fences; make and remove those of labelled Services and Namespaces.',
+    ),
     rule(FENCES, ['servicefences/status'], ['update', 'patch'], 'Keep what was learned in the status of the fence.'),
     rule(FENCES, ['servicefences/finalizers'], ['update'], 'Make the fence the owner of its Sidecar, with blockOwnerDeletion.'),
     rule(ISTIO, ['sidecars'], [...READ, 'create', 'update', 'patch', 'delete'], 'Write the Sidecar of each fence.'),
@@ -39,10 +44,30 @@ export const PILOT_ROLE: Role = {
     rule('', ['namespaces', 'nodes', 'pods', 'services', 'endpoints'], READ, 'The service registry.'),
     rule('discovery.k8s.io', ['endpointslices'], READ, 'The service registry, where EndpointSlices are used.'),
     rule('apiextensions.k8s.io', ['customresourcedefinitions'], READ, 'Watch just those Istio kinds that are installed.'),
-    rule(ISTIO, ['destinationrules', 'envoyfilters', 'gateways', 'serviceentries', 'sidecars', 'virtualservices', 'workloadentries'], READ, 'Traffic configuration of the mesh.'),
-    rule('security.istio.io', ['authorizationpolicies', 'peerauthentications', 'requestauthentications'], READ, 'Security configuration of the mesh.'),
-    rule('config.istio.io', ['httpapispecs', 'httpapispecbindings', 'quotaspecs', 'quotaspecbindings'], READ, 'Kinds that istiod 1.7 still waits for where their CRDs exist.'),
-    rule('rbac.istio.io', ['clusterrbacconfigs', 'rbacconfigs', 'serviceroles', 'servicerolebindings'], READ, 'Kinds that istiod 1.7 still waits for where their CRDs exist.'),
+    rule(
+      ISTIO,
+      ['destinationrules', 'envoyfilters', 'gateways', 'serviceentries', 'sidecars', 'virtualservices', 'workloadentries'],
+      READ,
+      'Traffic configuration of the mesh.',
+    ),
+    rule(
+      'security.istio.io',
+      ['authorizationpolicies', 'peerauthentications', 'requestauthentications'],
+      READ,
+      'Security configuration of the mesh.',
+    ),
+    rule(
+      'config.istio.io',
+      ['httpapispecs', 'httpapispecbindings', 'quotaspecs', 'quotaspecbindings'],
+      READ,
+      'Kinds that istiod 1.7 still waits for where their CRDs exist.',
+    ),
+    rule(
+      'rbac.istio.io',
+      ['clusterrbacconfigs', 'rbacconfigs', 'serviceroles', 'servicerolebindings'],
+      READ,
+      'Kinds that istiod 1.7 still waits for where their CRDs exist.',
+    ),
   ],
 }
 
@@ -51,7 +76,12 @@ export const INSTALLER: Role = {
   name: INSTALLER_ROLE,
   description: `Write SlimeBoots, and install into the namespace where this is bound (verb ${INSTALL_VERB}; the admission policy asks for it).`,
   rules: [
-    rule(groupOf(SLIMEBOOT.apiVersion), [SLIMEBOOT.plural], [...READ, 'create', 'update', 'patch', 'delete', INSTALL_VERB], 'Write SlimeBoots here, and let SlimeBoots install into this namespace.'),
+    rule(
+      groupOf(SLIMEBOOT.apiVersion),
+      [SLIMEBOOT.plural],
+      [...READ, 'create', 'update', 'patch', 'delete', INSTALL_VERB],
+      'Write SlimeBoots here, and let SlimeBoots install into this namespace.',
+    ),
     rule(groupOf(SLIMEBOOT.apiVersion), [`${SLIMEBOOT.plural}/status`], ['get'], 'Read their state.'),
   ],
 }
@@ -61,6 +91,9 @@ export const BINDER: Role = {
   name: BINDER_ROLE,
   description: 'Let SlimeBoots bind modules and pilot to their ClusterRoles (the admission policy asks for it).',
   rules: [
-    rule('rbac.authorization.k8s.io', ['clusterroles'], ['bind'], 'The roles that SlimeBoots bind.', [LAZYLOAD_CLUSTER_ROLE, PILOT_CLUSTER_ROLE]),
+    rule('rbac.authorization.k8s.io', ['clusterroles'], ['bind'], 'The roles that SlimeBoots bind.', [
+      LAZYLOAD_CLUSTER_ROLE,
+      PILOT_CLUSTER_ROLE,
+    ]),
   ],
 }

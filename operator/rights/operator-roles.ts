@@ -6,7 +6,15 @@
 import { groupOf } from '../../runtime/object.ts'
 import type { ResourceType } from '../../runtime/resource.ts'
 import {
-  CONFIG_MAP, EVENT, HORIZONTAL_POD_AUTOSCALER, NAMESPACE, POD, SERVICE, SERVICE_ENTRY, SLIMEBOOT, VIRTUAL_SERVICE,
+  CONFIG_MAP,
+  EVENT,
+  HORIZONTAL_POD_AUTOSCALER,
+  NAMESPACE,
+  POD,
+  SERVICE,
+  SERVICE_ENTRY,
+  SLIMEBOOT,
+  VIRTUAL_SERVICE,
 } from '../api/kinds.ts'
 import { LAZYLOAD_CLUSTER_ROLE, OBJECTS_ROLE, OPERATOR_NAME, OPERATOR_NAMESPACE, PILOT_CLUSTER_ROLE } from './names.ts'
 import { byGroup, type Role, rule, type Rule } from './rule.ts'
@@ -28,16 +36,38 @@ function clusterRole(types: readonly RenderedType[]): Role {
       on(SLIMEBOOT, ['list', 'watch', 'patch'], 'Serve SlimeBoots; the patch is for the finalizer only.'),
       rule(groupOf(SLIMEBOOT.apiVersion), [`${SLIMEBOOT.plural}/status`], ['patch'], 'Tell the state of each SlimeBoot.'),
       ...byGroup(types.map(({ type }) => type)).map(([group, each]) =>
-        rule(group, plurals(each), ['list', 'watch'], 'Notice changes to our objects (selected by label), and see before a SlimeBoot goes that nothing is left.'),
+        rule(
+          group,
+          plurals(each),
+          ['list', 'watch'],
+          'Notice changes to our objects (selected by label), and see before a SlimeBoot goes that nothing is left.',
+        ),
       ),
-      ...types.filter(({ type }) => !type.namespaced).map((rendered) => writeRule([rendered], 'Bind the ServiceAccounts of modules and pilot to their roles; the names are those of modules.')),
-      rule(RBAC, ['clusterroles'], ['bind'], 'The roles that may be bound: these and no other.', [LAZYLOAD_CLUSTER_ROLE, PILOT_CLUSTER_ROLE]),
+      ...types
+        .filter(({ type }) => !type.namespaced)
+        .map((rendered) =>
+          writeRule([rendered], 'Bind the ServiceAccounts of modules and pilot to their roles; the names are those of modules.'),
+        ),
+      rule(RBAC, ['clusterroles'], ['bind'], 'The roles that may be bound: these and no other.', [
+        LAZYLOAD_CLUSTER_ROLE,
+        PILOT_CLUSTER_ROLE,
+      ]),
       on(NAMESPACE, ['get', 'list', 'create'], 'See that target namespaces exist; make them where the SlimeBoot asks for it.'),
       on(CONFIG_MAP, ['get'], "Read Istio's mesh configuration: its root namespace.", ['istio']),
       on(SERVICE, ['get'], 'Compare dispatch domains with the hosts of Services, in any namespace.'),
-      rule(groupOf(SERVICE_ENTRY.apiVersion), plurals([SERVICE_ENTRY, VIRTUAL_SERVICE]), ['list'], 'Compare dispatch domains with the hosts of the mesh: one domain twice and Envoy rejects the route config.'),
+      rule(
+        groupOf(SERVICE_ENTRY.apiVersion),
+        plurals([SERVICE_ENTRY, VIRTUAL_SERVICE]),
+        ['list'],
+        'Compare dispatch domains with the hosts of the mesh: one domain twice and Envoy rejects the route config.',
+      ),
       on(EVENT, ['create'], 'Tell what changed as Events on the SlimeBoot.'),
-      rule('authorization.k8s.io', ['selfsubjectrulesreviews', 'selfsubjectaccessreviews'], ['create'], 'Find all missing rights before the first write.'),
+      rule(
+        'authorization.k8s.io',
+        ['selfsubjectrulesreviews', 'selfsubjectaccessreviews'],
+        ['create'],
+        'Find all missing rights before the first write.',
+      ),
     ],
   }
 }
@@ -47,10 +77,16 @@ function objectsRole(types: readonly RenderedType[]): Role {
   const groups = [...Map.groupBy(namespaced, ({ type, names }) => `${groupOf(type.apiVersion)} ${names?.join() ?? '*'}`).values()]
   return {
     name: OBJECTS_ROLE,
-    description: 'What the operator writes where SlimeBoots say so. Bound in the whole cluster; bind it namespace by namespace instead to confine the operator.',
+    description:
+      'What the operator writes where SlimeBoots say so. Bound in the whole cluster; bind it namespace by namespace instead to confine the operator.',
     rules: [
       ...groups.map((group) =>
-        writeRule(group, group[0]?.names === undefined ? "Install modules and global-sidecars; modules' names are free." : 'Install global-sidecars; the names are fixed.'),
+        writeRule(
+          group,
+          group[0]?.names === undefined
+            ? "Install modules and global-sidecars; modules' names are free."
+            : 'Install global-sidecars; the names are fixed.',
+        ),
       ),
       on(POD, ['list'], 'Name the cause when a workload is not ready, and wait for the end of global-sidecar pods on removal.'),
       on(HORIZONTAL_POD_AUTOSCALER, ['list'], 'Leave the replicas of a Deployment to its autoscaler.'),

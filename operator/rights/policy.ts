@@ -34,13 +34,20 @@ export function policy({ name, description, matchConditions, variables, validati
       spec: {
         failurePolicy: 'Fail',
         matchConstraints: {
-          resourceRules: [{ apiGroups: [groupOf(API_VERSION)], apiVersions: ['*'], operations: ['CREATE', 'UPDATE'], resources: [SLIMEBOOT.plural] }],
+          resourceRules: [
+            { apiGroups: [groupOf(API_VERSION)], apiVersions: ['*'], operations: ['CREATE', 'UPDATE'], resources: [SLIMEBOOT.plural] },
+          ],
         },
         matchConditions,
         variables,
         validations,
       },
     },
-    { apiVersion: ADMISSION, kind: 'ValidatingAdmissionPolicyBinding', metadata: { name }, spec: { policyName: name, validationActions: ['Deny'] } },
+    {
+      apiVersion: ADMISSION,
+      kind: 'ValidatingAdmissionPolicyBinding',
+      metadata: { name },
+      spec: { policyName: name, validationActions: ['Deny'] },
+    },
   ]
 }

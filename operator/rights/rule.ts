@@ -22,7 +22,13 @@ export interface Role {
 }
 
 /** A rule on resources of one API group. */
-export function rule(group: string, resources: readonly string[], verbs: readonly string[], reason: string, resourceNames?: readonly string[]): Rule {
+export function rule(
+  group: string,
+  resources: readonly string[],
+  verbs: readonly string[],
+  reason: string,
+  resourceNames?: readonly string[],
+): Rule {
   return { apiGroups: [group], resources, ...(resourceNames === undefined ? {} : { resourceNames }), verbs, reason }
 }
 

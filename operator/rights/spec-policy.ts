@@ -11,7 +11,15 @@ import { policy, type Validation } from './policy.ts'
 const CHANGED = { name: 'spec-changed', expression: 'request.operation == "CREATE" || object.?spec != oldObject.?spec' }
 
 /** operator/spec/mode.ts; `false` is what YAML 1.1 makes of a bare `no`. */
-const MODES = { namespaced: 'namespaced', namespace: 'namespaced', cluster: 'cluster', none: 'none', no: 'none', off: 'none', false: 'none' }
+const MODES = {
+  namespaced: 'namespaced',
+  namespace: 'namespaced',
+  cluster: 'cluster',
+  none: 'none',
+  no: 'none',
+  off: 'none',
+  false: 'none',
+}
 const MODE_PATH = 'global.misc.global-sidecar-mode'
 const LIST_PATH = 'spec.component.globalSidecar.namespace'
 const MODULE_NAME = '^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$'
@@ -37,7 +45,10 @@ function modeVariables(): readonly Variable[] {
     { name: 'hasSidecar', expression: 'has(variables.component.globalSidecar) && variables.component.globalSidecar != null' },
     { name: 'type', expression: field('variables.sidecar', 'type', 'null') },
     // The component says the mode unless it is silent and a module says it.
-    { name: 'typeCounts', expression: 'variables.hasSidecar && !variables.sidecarOff && (variables.type != null || size(variables.said) == 0)' },
+    {
+      name: 'typeCounts',
+      expression: 'variables.hasSidecar && !variables.sidecarOff && (variables.type != null || size(variables.said) == 0)',
+    },
     {
       name: 'modes',
       expression: `variables.said.map(s, ${mode('s')}) + (variables.hasSidecar && variables.sidecarOff ? ["none"] : []) + (variables.typeCounts ? [${mode('variables.type')}] : [])`,
@@ -53,7 +64,11 @@ function listVariables(): readonly Variable[] {
     { name: 'wrongNames', expression: `variables.names.filter(n, !string(n).matches(${quoted(MODULE_NAME)}))` },
     { name: 'namesTwice', expression: twice('variables.names') },
     { name: 'listedTwice', expression: twice('variables.listed') },
-    { name: 'portLists', expression: 'variables.modules.filter(m, has(m.fence) && m.fence != null && has(m.fence.wormholePort) && m.fence.wormholePort != null).map(m, m.fence.wormholePort)' },
+    {
+      name: 'portLists',
+      expression:
+        'variables.modules.filter(m, has(m.fence) && m.fence != null && has(m.fence.wormholePort) && m.fence.wormholePort != null).map(m, m.fence.wormholePort)',
+    },
     { name: 'wrongPorts', expression: portsWhere((port) => `${port} < 1 || ${port} > 65535`) },
     { name: 'proxyPorts', expression: portsWhere((port) => `${port} >= 15000 && ${port} <= 15099`) },
   ]
@@ -82,7 +97,10 @@ function required(): readonly Validation[] {
   const repository = (path: string): string => `string(${field(field(path, 'image', '{}'), 'repository', '""')})`
   return [
     { expression: `${repository('variables.spec')} != ""`, message: image('spec.image') },
-    { expression: 'has(variables.spec.module)', message: 'spec.module is required. List at least one module, for example "- name: lazyload".' },
+    {
+      expression: 'has(variables.spec.module)',
+      message: 'spec.module is required. List at least one module, for example "- name: lazyload".',
+    },
     {
       expression: 'variables.mode != "namespaced" || size(variables.listed) > 0',
       message: `${LIST_PATH} is required for type namespaced. List the namespaces of the applications, or write type: cluster.`,

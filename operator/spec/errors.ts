@@ -1,4 +1,5 @@
 /** InvalidSpecError: a spec that cannot be installed until its author changes it. */
+import type { ConditionReason } from '../api/reasons.ts'
 import type { Problem } from './problems.ts'
 
 const LISTED = 20
@@ -7,7 +8,7 @@ const LISTED = 20
 export class InvalidSpecError extends Error {
   override readonly name = 'InvalidSpecError'
   readonly problems: readonly Problem[]
-  readonly reason: string
+  readonly reason: ConditionReason
 
   constructor(problems: readonly Problem[]) {
     super(describe(problems))

@@ -1,5 +1,6 @@
 /** Problems and warnings of a spec: what they hold, and how values and paths are shown in their messages. */
 import type { JsonObject } from '../../runtime/object.ts'
+import type { ConditionReason, WarningReason } from '../api/reasons.ts'
 
 /** An error of the spec. Nothing is applied while there is one. */
 export interface Problem {
@@ -8,13 +9,12 @@ export interface Problem {
   /** A sentence that starts with the path, says what is wrong and what to write instead. */
   readonly message: string
   /** Condition reason where it is not `InvalidSpec`. */
-  readonly reason?: string
+  readonly reason?: ConditionReason
 }
 
 /** Something that works but deserves attention. */
 export interface Warning {
-  /** CamelCase cause. */
-  readonly reason: string
+  readonly reason: WarningReason
   readonly path: string
   readonly message: string
 }
@@ -29,12 +29,12 @@ export interface ClusterFacts {
 const SHOWN_LENGTH = 60
 
 /** A problem whose message is `<path> <text>`. */
-export function problem(path: string, text: string, reason?: string): Problem {
+export function problem(path: string, text: string, reason?: ConditionReason): Problem {
   return { path, message: `${path} ${text}`, ...(reason === undefined ? {} : { reason }) }
 }
 
 /** A warning whose message is `<path> <text>`. */
-export function warning(reason: string, path: string, text: string): Warning {
+export function warning(reason: WarningReason, path: string, text: string): Warning {
   return { reason, path, message: `${path} ${text}` }
 }
 

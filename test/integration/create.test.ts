@@ -1,6 +1,6 @@
 /** Create: an applied SlimeBoot becomes objects, and says so. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { render } from '../../operator/render/render.ts'
 import { buildValues } from '../../operator/spec/build-values.ts'
 import { objectId } from '../../runtime/object.ts'
@@ -22,63 +22,65 @@ const shapes = SHAPES.filter(({ volumes, dispatches, mode, source }) => !volumes
 const ofOneCluster = shapes.filter(({ mode, shape }) => mode === 'cluster' && shape === 'stock')
 const withPilot = shapes.filter(({ mode, shape }) => mode !== 'none' && shape === 'pilot')
 
-test('mode none and namespaced, without a pilot: all objects are installed and the SlimeBoot gets Ready', async (suite) => {
-  const side = shapes.filter((shape) => !ofOneCluster.includes(shape) && !withPilot.includes(shape))
-  await Promise.all(side.map(async (shape, index) => await suite.test(nameOfShape(shape), async () => await installs(stage, shape, `plain${index}`))))
-})
-
-test('mode cluster, without a pilot: all objects are installed, the SlimeBoot gets Ready, and leaves nothing', async (suite) => {
-  await using own = await setStage(stage.cluster, 'create-cluster')
-  for (const [index, shape] of ofOneCluster.entries()) await suite.test(nameOfShape(shape), async () => await installsAndGoes(own, shape, `cluster${index}`))
-})
-
-test('with a pilot: all objects are installed, the SlimeBoot gets Ready, and leaves nothing', async (suite) => {
-  await using own = await setStage(stage.cluster, 'create-pilot')
-  await withPilotNames(stage.cluster, async () => {
-    for (const [index, shape] of withPilot.entries()) await suite.test(nameOfShape(shape), async () => await installsAndGoes(own, shape, `pilot${index}`))
+describe('a new SlimeBoot', { concurrency: true }, () => {
+  test('mode none and namespaced, without a pilot: all objects are installed and the SlimeBoot gets Ready', async (suite) => {
+    const side = shapes.filter((shape) => !ofOneCluster.includes(shape) && !withPilot.includes(shape))
+    await Promise.all(side.map(async (shape, index) => await suite.test(nameOfShape(shape), async () => await installs(stage, shape, `plain${index}`))))
   })
-})
 
-test("the tutorial's SlimeBoot with access log takes at most 40 requests until it is Ready", async () => {
-  await using own = await setStage(stage.cluster, 'create-count')
-  const installation = { ...(await newInstallation(own, 'count')), home: own.namespace, root: 'istio-system' }
-  const { name } = installation
-  await withPilotNames(own.cluster, async () => {
-    const since = new Date()
-    await createBoot(own, name, specOf(installation, { source: 'accesslog', shape: 'pilot' }))
-    await isReady(own, name)
-    // the tutorial's 16 and the guard
-    assert.equal((await ownedIds(own, name)).length, 17)
-    const sent = (await requests(own, since)).filter(({ verb }) => verb !== 'watch')
-    assert.ok(sent.length <= 40, `${sent.length} requests:\n${summaryOf(sent).join('\n')}`)
-    await own.client.remove(bootRef(own, name))
-    await isGone(own, name)
+  test('mode cluster, without a pilot: all objects are installed, the SlimeBoot gets Ready, and leaves nothing', async (suite) => {
+    await using own = await setStage(stage.cluster, 'create-cluster')
+    for (const [index, shape] of ofOneCluster.entries()) await suite.test(nameOfShape(shape), async () => await installsAndGoes(own, shape, `cluster${index}`))
   })
-})
 
-test('status tells mode, shape, modules and counts, and Ready alone of the three conditions is True', async () => {
-  const installation = await newInstallation(stage, 'status')
-  await createBoot(stage, installation.name, specOf(installation))
-  await isReady(stage, installation.name)
-  const boot = await readBoot(stage, installation.name)
-  const { mode, shape, modules, objects, observedGeneration } = boot.status ?? {}
-  const total = (await ownedIds(stage, installation.name)).length
-  assert.deepEqual(
-    { mode, shape, modules, objects, observedGeneration },
-    { mode: 'namespaced', shape: 'stock', modules: [installation.module], objects: { total, ready: total }, observedGeneration: 1 },
-  )
-  assert.deepEqual(
-    (['Ready', 'Reconciling', 'Stalled'] as const).map((type) => conditionOf(boot, type).status),
-    ['True', 'False', 'False'],
-  )
-})
+  test('with a pilot: all objects are installed, the SlimeBoot gets Ready, and leaves nothing', async (suite) => {
+    await using own = await setStage(stage.cluster, 'create-pilot')
+    await withPilotNames(stage.cluster, async () => {
+      for (const [index, shape] of withPilot.entries()) await suite.test(nameOfShape(shape), async () => await installsAndGoes(own, shape, `pilot${index}`))
+    })
+  })
 
-test('a namespace is asked for only once per global-sidecar, and 12 of them get theirs', async () => {
-  const installation = await newInstallation(stage, 'many', 12)
-  await createBoot(stage, installation.name, specOf(installation))
-  await isReady(stage, installation.name)
-  const filters = (await ownedObjects(stage, installation.name)).filter((object) => object.metadata.name === 'to-global-sidecar')
-  assert.deepEqual(filters.map((object) => object.metadata.namespace).sort(), [...installation.apps].sort())
+  test("the tutorial's SlimeBoot with access log takes at most 40 requests until it is Ready", async () => {
+    await using own = await setStage(stage.cluster, 'create-count')
+    const installation = { ...(await newInstallation(own, 'count')), home: own.namespace, root: 'istio-system' }
+    const { name } = installation
+    await withPilotNames(own.cluster, async () => {
+      const since = new Date()
+      await createBoot(own, name, specOf(installation, { source: 'accesslog', shape: 'pilot' }))
+      await isReady(own, name)
+      // the tutorial's 16 and the guard
+      assert.equal((await ownedIds(own, name)).length, 17)
+      const sent = (await requests(own, since)).filter(({ verb }) => verb !== 'watch')
+      assert.ok(sent.length <= 40, `${sent.length} requests:\n${summaryOf(sent).join('\n')}`)
+      await own.client.remove(bootRef(own, name))
+      await isGone(own, name)
+    })
+  })
+
+  test('status tells mode, shape, modules and counts, and Ready alone of the three conditions is True', async () => {
+    const installation = await newInstallation(stage, 'status')
+    await createBoot(stage, installation.name, specOf(installation))
+    await isReady(stage, installation.name)
+    const boot = await readBoot(stage, installation.name)
+    const { mode, shape, modules, objects, observedGeneration } = boot.status ?? {}
+    const total = (await ownedIds(stage, installation.name)).length
+    assert.deepEqual(
+      { mode, shape, modules, objects, observedGeneration },
+      { mode: 'namespaced', shape: 'stock', modules: [installation.module], objects: { total, ready: total }, observedGeneration: 1 },
+    )
+    assert.deepEqual(
+      (['Ready', 'Reconciling', 'Stalled'] as const).map((type) => conditionOf(boot, type).status),
+      ['True', 'False', 'False'],
+    )
+  })
+
+  test('a namespace is asked for only once per global-sidecar, and 12 of them get theirs', async () => {
+    const installation = await newInstallation(stage, 'many', 12)
+    await createBoot(stage, installation.name, specOf(installation))
+    await isReady(stage, installation.name)
+    const filters = (await ownedObjects(stage, installation.name)).filter((object) => object.metadata.name === 'to-global-sidecar')
+    assert.deepEqual(filters.map((object) => object.metadata.namespace).sort(), [...installation.apps].sort())
+  })
 })
 
 async function installs(on: Stage, shape: ShapeOptions, name: string): Promise<void> {

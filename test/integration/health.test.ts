@@ -99,7 +99,7 @@ test("metrics count what the operator does, under controller-runtime's names", a
   assert.match(metrics, /^# TYPE workqueue_retries_total counter$/m)
   assert.ok(valueOf(metrics, 'process_start_time_seconds') > Date.now() / 1000 - 300)
 
-  await stage.client.mergePatch({ type: { apiVersion: 'config.netease.com/v1alpha1', kind: 'SlimeBoot', plural: 'slimeboots', namespaced: true }, namespace, name: 'metrics' }, { spec: { module: [{ name: 'UPPER' }] } }, 'kubectl-patch')
+  await stage.client.mergePatch({ type: { apiVersion: 'config.netease.com/v1alpha1', kind: 'SlimeBoot', plural: 'slimeboots', namespaced: true }, namespace, name: 'metrics' }, { spec: { module: [{ name: 'UPPER', enable: true }] } }, 'kubectl-patch')
   await eventually(async () => assert.ok(valueOf(await metricsOf(server), `controller_runtime_terminal_reconcile_errors_total{${label}}`) >= 1))
 })
 

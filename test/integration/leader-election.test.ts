@@ -1,5 +1,7 @@
 /** Leader election: of several replicas one works, and none writes when it must not. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { before, test } from 'node:test'
 import { createClient, type Client } from '../../runtime/client.ts'
 import { loadKubeConfig } from '../../runtime/kubeconfig.ts'
@@ -59,6 +61,8 @@ test('a replica that stands by asks for the Lease and nothing else', async () =>
     assert.deepEqual([...new Set(sent.map(({ verb, resource }) => `${verb} ${resource}`))], ['get leases'])
     assert.ok(sent.every(({ userAgent }) => userAgent.endsWith(`(${second.name})`)))
   })
+  second.signal('SIGTERM')
+  assert.equal(await second.exited, 0, second.log())
 })
 
 test('SIGTERM releases the Lease: the other replica leads without waiting for its end', async () => {
@@ -138,7 +142,7 @@ test('a write is refused when the deadline has passed since it was queued, befor
   const freeze = (): void => {
     if (++answers === 2) skipped = 10_001
   }
-  const { election, worker, close } = inProcess(namespace, () => performance.now() + skipped, freeze)
+  const { election, worker, close } = inProcess(namespace, { now: () => performance.now() + skipped, onAnswer: freeze })
   let outcomes: readonly unknown[] = []
   const leading = election.lead(new AbortController().signal, async () => {
     await worker.create(CONFIG_MAP, configMapOf(namespace, 'before'))
@@ -154,13 +158,65 @@ test('a write is refused when the deadline has passed since it was queued, befor
   close()
 })
 
-/** Replaces the process: elector and worker with clients of their own, one write at a time. */
-function inProcess(namespace: string, now: () => number, onAnswer: () => void): { election: LeaderElection; worker: Client; close: () => void } {
+test('a write is refused when the deadline has passed during the TLS handshake of its connection', async () => {
+  const namespace = await createNamespace(cluster, 'handshake')
+  let skipped = 0
+  await using proxy = await slowProxy()
+  const { election, worker, close } = inProcess(namespace, { now: () => performance.now() + skipped, server: proxy.url })
+  let outcome: unknown
+  const leading = election.lead(new AbortController().signal, async () => {
+    const writing = worker.create(CONFIG_MAP, configMapOf(namespace, 'late'))
+    await proxy.connected
+    skipped = 10_001
+    proxy.answer()
+    outcome = await writing.catch((error: unknown) => error)
+    await new Promise(() => {})
+  })
+  await assert.rejects(leading, LeaseLostError)
+  await eventually(() => assert.ok(outcome instanceof LeaseLostError, String(outcome)))
+  assert.equal(await client.get({ type: CONFIG_MAP, namespace, name: 'late' }), undefined)
+  close()
+})
+
+/** Stands before the API server and lets no byte of it through until `answer` is called. */
+async function slowProxy(): Promise<AsyncDisposable & { readonly url: string; readonly connected: Promise<unknown>; readonly answer: () => void }> {
+  const answering = Promise.withResolvers<void>()
+  const sockets: Socket[] = []
+  const proxy = createServer((socket) => {
+    const upstream = connect(Number(new URL(cluster.server).port), '127.0.0.1')
+    sockets.push(socket, upstream)
+    for (const end of [socket, upstream]) end.on('error', () => {})
+    socket.pipe(upstream)
+    void answering.promise.then(() => upstream.pipe(socket))
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  return {
+    url: `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    connected: once(proxy, 'connection'),
+    answer: answering.resolve,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      proxy.close()
+      await once(proxy, 'close')
+    },
+  }
+}
+
+/** Elector and worker with clients of their own in this process; one write at a time, by way of `server`. */
+function inProcess(
+  namespace: string,
+  { now, onAnswer = () => {}, server }: { now: () => number; onAnswer?: () => void; server?: string },
+): { election: LeaderElection; worker: Client; close: () => void } {
   const loadConfig = () => loadKubeConfig(cluster.kubeconfig)
+  const loadSlow = () => {
+    const config = loadConfig()
+    config.clusters = config.clusters.map((each) => ({ ...each, server: server ?? each.server }))
+    return config
+  }
   const lease = createTransport({ loadConfig, userAgent: 'elector' })
   const timing = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2000 }
   const election = createLeaderElection({ client: createClient(lease), namespace, name: 'slime-boot', identity: 'me', timing, now })
-  const work = createTransport({ loadConfig, userAgent: 'worker', concurrency: 1, beforeSend: election.checkWrite, observe: onAnswer })
+  const work = createTransport({ loadConfig: loadSlow, userAgent: 'worker', concurrency: 1, beforeSend: election.checkWrite, observe: onAnswer })
   const close = (): void => {
     lease.close()
     work.close()

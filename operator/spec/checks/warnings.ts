@@ -1,4 +1,5 @@
 /** What works but deserves attention. */
+import type { WarningReason } from '../../api/reasons.ts'
 import { dispatchesOf, hasFence, isLazyload, metricSourceOf, miscOf, parsePort, portsOf } from '../modules.ts'
 import { show, warning, type Warning } from '../problems.ts'
 import { at, listAt, numberAt, textOrNumberAt } from '../read.ts'
@@ -109,7 +110,11 @@ export function unknownHosts({ modules, mode }: CheckInput): Warning[] {
   ].flat()
 }
 
-function warnAbout(ports: readonly [number, { readonly path: string }][], reason: string, say: (numbers: string) => string): Warning[] {
+function warnAbout(
+  ports: readonly [number, { readonly path: string }][],
+  reason: WarningReason,
+  say: (numbers: string) => string,
+): Warning[] {
   const [first] = ports
   return first === undefined ? [] : [warning(reason, first[1].path, say(enumerate(ports.map(([port]) => port))))]
 }

@@ -1,0 +1,61 @@
+/** The image without a container engine: the file tree and the commands that the last stage of the Dockerfile describes. */
+import { cpSync, mkdtempSync, readFileSync, realpathSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { writeBundle } from '../../tools/build.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+/** Where the build stage has the checkout. */
+const SOURCES = '/src/'
+const NODE = '/nodejs/bin/node'
+
+export interface Image {
+  /** Folder that stands for the root of the image's file system, in the system's temporary folder. */
+  readonly root: string
+  /** Files of ours in it, relative to the root. */
+  readonly files: readonly string[]
+  readonly user: string
+  readonly entrypoint: readonly string[]
+  readonly cmd: readonly string[]
+  /** A command of a container as one that runs here: the image's Node is this Node, the image's files are those below `root`. */
+  readonly commandHere: (command: readonly string[]) => readonly [string, ...string[]]
+}
+
+/** Builds the bundle and copies it to where the Dockerfile puts it. Throws when the Dockerfile does what this cannot follow. */
+export async function assembleImage(): Promise<Image> {
+  const root = mkdtempSync(join(realpathSync(tmpdir()), 'slimeboot-image-'))
+  const lines = finalStage(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))
+  const copies = lines.flatMap((line) => /^COPY --from=build (\S+) (\S+)$/.exec(line)?.slice(1, 3) as [string, string] | undefined ?? [])
+  const files: string[] = []
+  for (let index = 0; index < copies.length; index += 2) {
+    const [from = '', to = ''] = copies.slice(index, index + 2)
+    if (!from.startsWith(SOURCES)) throw new Error(`Dockerfile: ${from} is not in ${SOURCES}`)
+    const target = join(root, to)
+    if (from === `${SOURCES}dist/slimeboot.mjs`) await writeBundle(target)
+    else cpSync(join(ROOT, from.slice(SOURCES.length)), target)
+    files.push(basename(to))
+  }
+  return {
+    root,
+    files: files.sort(),
+    user: valueOf(lines, 'USER'),
+    entrypoint: JSON.parse(valueOf(lines, 'ENTRYPOINT')) as string[],
+    cmd: JSON.parse(valueOf(lines, 'CMD')) as string[],
+    commandHere: ([file = '', ...args]) => [
+      file === NODE ? process.execPath : join(root, file),
+      ...args.map((arg) => (files.includes(arg.slice(1)) && arg.startsWith('/') ? join(root, arg) : arg)),
+    ],
+  }
+}
+
+/** Instructions of the last stage, comments and continued lines resolved. */
+function finalStage(dockerfile: string): readonly string[] {
+  const lines = dockerfile.replaceAll('\\\n', ' ').split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
+  return lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')))
+}
+
+function valueOf(lines: readonly string[], instruction: string): string {
+  const line = lines.findLast((each) => each.startsWith(`${instruction} `))
+  if (line === undefined) throw new Error(`Dockerfile: no ${instruction} in the last stage`)
+  return line.slice(instruction.length + 1)
+}
