@@ -141,7 +141,7 @@ export KUBECONFIG=${cluster.kubeconfig}
 kubectl -n mesh-operator get slimeboot
 kubectl -n default get deployment,service,sidecar,envoyfilter
 kubectl -n default delete envoyfilter to-global-sidecar     # it is back at once
-kubectl -n mesh-operator get events                         # says so
+kubectl -n mesh-operator get events --field-selector involvedObject.kind=SlimeBoot
 kubectl -n mesh-operator patch slimeboot lazyload --type merge -p '{"spec":{"component":{"globalSidecar":{"type":"cluster"}}}}'
 kubectl -n mesh-operator delete slimeboot lazyload          # removes all of it
 

@@ -15,10 +15,12 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 
-// $1 is the beginning of the folder's path. The watchdog makes the folder itself, so that there is none without a watchdog.
+// $1 is the beginning of the folder's path. The watchdog makes the folder itself, so that there is none without a watchdog. Its owner
+// may be gone before it can say where the folder is (PIPE).
 const WATCHDOG = `
-trap '' INT TERM HUP
-cd / && dir=$(mktemp -d "$1-XXXXXXXX") && mkdir "$dir/pids" && echo "$dir" || exit 1
+trap '' INT TERM HUP PIPE
+cd / && dir=$(mktemp -d "$1-XXXXXXXX") || exit 1
+mkdir "$dir/pids" && echo "$dir"
 while read -r _; do :; done
 : > "$dir/ended"
 for round in 1 2 3 4 5; do

@@ -33,7 +33,8 @@ export interface ElectionConfig {
 }
 
 /** What the flags give; `configOf` makes the configuration of it. */
-export interface RunFlags extends Omit<OperatorConfig, 'podName' | 'leaderElection'> {
+export interface RunFlags extends Omit<OperatorConfig, 'podName' | 'leaderElection' | 'healthAddress'> {
+  readonly healthAddress: Address | false
   readonly leaderElect: boolean
   readonly leaderElectNamespace: string | undefined
   readonly leaderElectName: string
@@ -45,8 +46,8 @@ export interface RunFlags extends Omit<OperatorConfig, 'podName' | 'leaderElecti
 
 const LEASE_NAME = 'slime-boot'
 const HELP = `
-When the leader is told to end (SIGTERM) it releases the Lease and another replica works within two retry periods; when it crashes,
-after the lease duration. A second SIGTERM ends the process at once. Two replicas without --leader-elect undo each other's work.
+When the leader is told to end (SIGTERM) it releases the Lease and another replica works after at most 2.2 retry periods; when it
+crashes, those after the lease duration. A second SIGTERM ends the process at once. Two replicas without --leader-elect undo each other's work.
 
 Probes: /livez fails when only a restart helps, /readyz while a watch is not listed or has heard nothing for four minutes, or the
 Lease cannot be read; a replica that stands by is ready. Both say why; ?verbose lists every check.
@@ -97,12 +98,9 @@ export function withConfigOptions(command: Command): Command {
         .default(process.stderr.isTTY ? 'text' : 'json', 'text on a terminal, else json'),
     )
     .addOption(
-      new Option(
-        '--health-address <host:port>',
-        'serve /livez, /readyz and /metrics here; :8080 is all addresses, 0 is off; in a pod :8080, else off unless set',
-      )
+      new Option('--health-address <host:port>', 'serve /livez, /readyz and /metrics here; :8080 is all addresses, 0 is off')
         .env('SLIMEBOOT_HEALTH_ADDRESS')
-        .default(pod ? { port: 8080 } : undefined)
+        .default(pod ? { port: 8080 } : false, 'in a pod :8080, else 0')
         .argParser(parseAddress),
     )
     .addOption(
@@ -150,6 +148,7 @@ export function configOf({
   leaseDuration,
   renewDeadline,
   retryPeriod,
+  healthAddress,
   ...rest
 }: RunFlags): OperatorConfig {
   const election = (): ElectionConfig => {
@@ -164,7 +163,12 @@ export function configOf({
       )
     return { namespace: leaderElectNamespace, name: leaderElectName, timing }
   }
-  return Object.freeze({ ...rest, leaderElection: leaderElect ? election() : undefined, podName: process.env['POD_NAME'] ?? hostname() })
+  return Object.freeze({
+    ...rest,
+    healthAddress: healthAddress === false ? undefined : healthAddress,
+    leaderElection: leaderElect ? election() : undefined,
+    podName: process.env['POD_NAME'] ?? hostname(),
+  })
 }
 
 function isPod(): boolean {
@@ -175,9 +179,9 @@ function podNamespace(): string | undefined {
   return existsSync(NAMESPACE_FILE) ? readFileSync(NAMESPACE_FILE, 'utf8').trim() : undefined
 }
 
-/** `host:port`, `:port` (all addresses), `[::1]:port`; undefined for `0`. */
-export function parseAddress(text: string): Address | undefined {
-  if (text === '0' || text === '') return undefined
+/** `host:port`, `:port` (all addresses), `[::1]:port`; false for `0`. */
+export function parseAddress(text: string): Address | false {
+  if (text === '0' || text === '') return false
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text)
   const port = Number(match?.[3])
   if (match === null || port > 65_535) throw new InvalidArgumentError('Write host:port, :port for all addresses, or 0 for none.')

@@ -67,11 +67,11 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
       ),
     )
   })
-  new Counter({
+  const relists = new Counter({
     name: 'slimeboot_watch_relists_total',
     help: 'Full lists of a resource; one at the start, more when a watch fell too far behind.',
     labelNames: ['resource'],
-    registers,
+    registers: [],
     collect() {
       this.reset()
       each((resource, watches) =>
@@ -82,6 +82,7 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
       )
     },
   })
+  runtime.registry.registerMetric(relists)
 
   function collected(
     name: string,
@@ -89,16 +90,17 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
     labelNames: readonly string[],
     collect: (set: (labels: Record<string, string>, value: number) => void) => void,
   ): void {
-    new Gauge({
+    const metric = new Gauge({
       name,
       help,
       labelNames,
-      registers,
+      registers: [],
       collect() {
         this.reset()
         collect((labels, value) => this.set(labels, value))
       },
     })
+    runtime.registry.registerMetric(metric)
   }
 
   function sum(of: (last: Last) => number): number {

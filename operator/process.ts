@@ -99,7 +99,7 @@ function createElection(config: OperatorConfig, log: Logger): Election | undefin
     },
     onProblem: (error) => log.warn('leader election', { lease, error: error.message }),
   })
-  return { ...election, close: transport.close }
+  return { ...election, close: () => transport.close() }
 }
 
 async function serveHealth(

@@ -73,7 +73,7 @@ export function createLeaderElection(options: LeaderElectionOptions) {
   let problem = ''
   let holder: string | undefined
 
-  const specOf = (object: KubeObject): LeaseSpec => (object['spec'] ?? {}) as LeaseSpec
+  const specOf = (object: KubeObject): LeaseSpec => object['spec'] ?? {}
   const claim = (previous: LeaseSpec | undefined): LeaseSpec => claimed(previous, identity, leaseDurationMs / 1000, new Date())
 
   function see(object: KubeObject): Observation {
@@ -204,7 +204,7 @@ export function createLeaderElection(options: LeaderElectionOptions) {
     },
 
     /** Throws LeaseLostError when a write must not be dispatched. For `beforeSend` of the transport that the work uses. */
-    checkWrite(write: boolean): void {
+    checkWrite: (write: boolean): void => {
       if (write && !(leading && now() < deadline)) throw new LeaseLostError(`not sent: Lease/${namespace}/${name} is not ours any more`)
     },
 

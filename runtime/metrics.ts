@@ -19,8 +19,6 @@ export interface MetricsOptions {
   readonly election?: { readonly name: string; readonly isLeading: () => boolean } | undefined
 }
 
-export type Metrics = ReturnType<typeof createMetrics>
-
 /** controller-runtime's buckets for a reconcile, seconds. */
 const RECONCILE_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, 4, 4.5,
@@ -28,7 +26,7 @@ const RECONCILE_BUCKETS = [
 ]
 /** client-go's for a queue: 10 ns to 1,000 s. */
 const QUEUE_BUCKETS = Array.from({ length: 12 }, (_, power) => 10 ** (power - 8))
-const LAG_RESOLUTION_MS = 100
+const LAG_RESOLUTION_MS = 250
 
 export function createMetrics({ controller, workers, election }: MetricsOptions) {
   const registry = new Registry()
@@ -109,15 +107,16 @@ export function createMetrics({ controller, workers, election }: MetricsOptions)
 
   /** A gauge of one value, looked up at the scrape. */
   function gauge(name: string, help: string, labels: Readonly<Record<string, string>>, value: () => number): void {
-    new Gauge({
+    const metric = new Gauge({
       name,
       help,
       labelNames: Object.keys(labels),
-      registers,
+      registers: [],
       collect() {
         this.set(labels, value())
       },
     })
+    registry.registerMetric(metric)
   }
 
   /** A counter of one series, there from the start. */
@@ -129,15 +128,16 @@ export function createMetrics({ controller, workers, election }: MetricsOptions)
 
   /** Counts what the process counts itself. */
   function total(name: string, help: string, value: () => number): void {
-    new Counter({
+    const metric = new Counter({
       name,
       help,
-      registers,
+      registers: [],
       collect() {
         this.reset()
         this.inc(value())
       },
     })
+    registry.registerMetric(metric)
   }
 
   function collectProcess(): void {

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { KubeObject } from '../../runtime/object.ts'
+import { escapePointer, isMap, listKeyOf } from './pointer.ts'
 import { sameQuantity } from './quantity.ts'
 import { strangerPaths } from './strangers.ts'
 
@@ -86,19 +87,6 @@ function matchByKey(desired: readonly unknown[], live: readonly unknown[], path:
   return keys.map((key) => liveKeys.indexOf(key))
 }
 
-/** The merge key of an element as the API's list-map keys say: containers, env and volumes by name, ports by number and protocol, mounts by path. */
-export function listKeyOf(element: unknown, path: string): string | undefined {
-  if (!isMap(element)) return undefined
-  const list = path.slice(path.lastIndexOf('/') + 1)
-  if (list === 'ports') {
-    const port = element['containerPort'] ?? element['port']
-    const protocol = element['protocol'] ?? 'TCP'
-    return typeof port === 'number' && typeof protocol === 'string' ? `${port}/${protocol}` : undefined
-  }
-  const key = list === 'volumeMounts' ? element['mountPath'] : element['name']
-  return typeof key === 'string' ? key : undefined
-}
-
 /** Null, empty text, empty list and empty map are what the API server stores as absent. */
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null || value === '') return true
@@ -107,12 +95,4 @@ function isEmpty(value: unknown): boolean {
 
 function isQuantityPath(path: string): boolean {
   return /\/(limits|requests|overhead)\/[^/]+$|\/sizeLimit$/.test(path)
-}
-
-export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-export function escapePointer(key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }

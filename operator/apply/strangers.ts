@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KubeObject, ManagedFieldsEntry } from '../../runtime/object.ts'
 import { FIELD_MANAGER } from '../api/slimeboot.ts'
-import { escapePointer, isMap, listKeyOf } from './difference.ts'
+import { escapePointer, isMap, listKeyOf } from './pointer.ts'
 
 export interface StrangerField {
   /** JSON pointer into the live object. */

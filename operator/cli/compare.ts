@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KubeObject } from '../../runtime/object.ts'
 import { APPLIED_ANNOTATION } from '../api/slimeboot.ts'
-import { isMap } from '../apply/difference.ts'
+import { isMap } from '../apply/pointer.ts'
 
 export interface FieldChange {
   /** `spec.template.spec.containers[slime].image` */

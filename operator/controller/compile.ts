@@ -87,6 +87,14 @@ export function createCompiler(options: CompileOptions, capacity = 10_000) {
       }
       return compiled
     },
+    /** The rendered objects, without any facts; none where the spec is invalid. */
+    rendered(boot: KubeObject): readonly KubeObject[] {
+      try {
+        return compile(boot, options).desired.map(({ object }) => object)
+      } catch {
+        return []
+      }
+    },
     forget: (boot: KubeObject) => void memory.delete(boot.metadata.uid ?? ''),
   }
 }

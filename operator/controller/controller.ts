@@ -70,7 +70,8 @@ export function createController(options: ControllerOptions) {
   const contests = createContests()
   const facts = createFactReader(client)
   const pruner = createPruner({ client, live, settleMs: meshSettle })
-  const finalizer = createFinalizer({ client, boots, live, pruner })
+  const compiler = createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults })
+  const finalizer = createFinalizer({ client, boots, live, pruner, rendered: compiler.rendered })
   const { reconcile } = createReconciler({
     client,
     boots,
@@ -83,7 +84,7 @@ export function createController(options: ControllerOptions) {
     log,
     claims: createClaims(),
     normalForms: createNormalForms(),
-    compiler: createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults }),
+    compiler,
     facts,
     enqueue: queue.add,
     onOutcome: metrics?.outcome,

@@ -7,17 +7,19 @@ import { refOf, resourceName } from '../../runtime/resource.ts'
 import { MANAGED_TYPES, SLIMEBOOT, typeOf } from '../api/kinds.ts'
 import {
   APPLIED_ANNOTATION,
+  CATCH_ALL_ANNOTATION,
   DELETION_POLICY_ANNOTATION,
   FIELD_MANAGER,
   FINALIZER,
   OWNED_ANNOTATION,
   OWNER_LABEL,
 } from '../api/slimeboot.ts'
-import { escapePointer } from '../apply/difference.ts'
+import { escapePointer } from '../apply/pointer.ts'
 import { failureOf, ReconcileError } from '../apply/failure.ts'
 import type { Live } from '../apply/live.ts'
 import { ownerOf, ownershipOf } from '../apply/ownership.ts'
-import type { Pruner } from '../apply/prune.ts'
+import type { Pruner, PruneResult } from '../apply/prune.ts'
+import { readObjects } from '../apply/read.ts'
 import { NOTHING, type Outcome } from './outcome.ts'
 
 export interface FinalizerDependencies {
@@ -25,9 +27,13 @@ export interface FinalizerDependencies {
   readonly boots: Pick<Informer, 'record'>
   readonly live: Live
   readonly pruner: Pruner
+  /** What the SlimeBoot renders as it is now; nothing where its spec is invalid. */
+  readonly rendered: (boot: KubeObject) => readonly KubeObject[]
 }
 
-export function createFinalizer({ client, boots, live, pruner }: FinalizerDependencies) {
+const OUR_ANNOTATIONS = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION]
+
+export function createFinalizer({ client, boots, live, pruner, rendered }: FinalizerDependencies) {
   const isSet = (boot: KubeObject): boolean => boot.metadata.finalizers?.includes(FINALIZER) ?? false
 
   /** Lists every kind anew: the cache may be behind, or lack what lost its label meanwhile. */
@@ -54,7 +60,16 @@ export function createFinalizer({ client, boots, live, pruner }: FinalizerDepend
         }
       }),
     )
-    return { found, blocked }
+    return { found: [...found, ...(await unlabelled(boot))], blocked }
+  }
+
+  /** Objects of ours without the label, which no list and no watch shows: looked for by their names. */
+  async function unlabelled(boot: KubeObject): Promise<readonly KubeObject[]> {
+    const owner = ownerOf(boot)
+    const found = await readObjects(client, rendered(boot))
+    return [...found.values()].filter(
+      (object) => object.metadata.labels?.[OWNER_LABEL] !== owner.label && ownershipOf(object, owner) === 'ours',
+    )
   }
 
   async function release(boot: KubeObject): Promise<void> {
@@ -71,28 +86,28 @@ export function createFinalizer({ client, boots, live, pruner }: FinalizerDepend
     )
   }
 
-  /** `deletion-policy: orphan`: takes our marks off, so that nothing looks like ours afterwards. */
-  async function letGo(object: KubeObject): Promise<void> {
+  /** For `deletion-policy: orphan`: nothing looks like ours afterwards. */
+  async function takeMarksOff(object: KubeObject): Promise<void> {
+    const { labels = {}, annotations = {} } = object.metadata
     const marks = [
-      `/metadata/labels/${escapePointer(OWNER_LABEL)}`,
-      ...[OWNED_ANNOTATION, APPLIED_ANNOTATION].map((name) => `/metadata/annotations/${escapePointer(name)}`),
+      ...[OWNER_LABEL].filter((name) => labels[name] !== undefined).map((name) => `/metadata/labels/${escapePointer(name)}`),
+      ...OUR_ANNOTATIONS.filter((name) => annotations[name] !== undefined).map((name) => `/metadata/annotations/${escapePointer(name)}`),
     ]
-    const present = [OWNER_LABEL, OWNED_ANNOTATION, APPLIED_ANNOTATION].map(
-      (name) => object.metadata.labels?.[name] ?? object.metadata.annotations?.[name],
-    )
     try {
       await client.jsonPatch(
         refOf(typeOf(object), object),
-        [
-          { op: 'test', path: '/metadata/uid', value: object.metadata.uid },
-          ...marks.flatMap((path, index) => (present[index] === undefined ? [] : [{ op: 'remove' as const, path }])),
-        ],
+        [{ op: 'test', path: '/metadata/uid', value: object.metadata.uid }, ...marks.map((path) => ({ op: 'remove' as const, path }))],
         FIELD_MANAGER,
       )
       live.forget(object)
     } catch (error) {
       if (!hasCode(error, 404)) throw failureOf(error, 'apply', object)
     }
+  }
+
+  async function letGo(objects: readonly KubeObject[]): Promise<PruneResult> {
+    await Promise.all(objects.map(takeMarksOff))
+    return { deleted: [], blocked: [] }
   }
 
   return {
@@ -125,21 +140,17 @@ export function createFinalizer({ client, boots, live, pruner }: FinalizerDepend
     /** One step of the deletion; done when `outcome.waiting` and `problems` are empty: then the SlimeBoot is gone. */
     async finalize(boot: KubeObject): Promise<Outcome> {
       const owner = ownerOf(boot)
-      const ours = live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours')
+      const labelled = live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours')
+      const ours = labelled.length > 0 ? labelled : await unlabelled(boot)
       const base: Outcome = { ...NOTHING, phase: 'delete' }
-      let gone: readonly string[] = []
-      if (boot.metadata.annotations?.[DELETION_POLICY_ANNOTATION] === 'orphan') await Promise.all(ours.map(letGo))
-      else {
-        const { deleted, blocked, waitMs, waitingFor } = await pruner.prune(owner.key, ours)
-        gone = deleted
-        if (blocked.length > 0) return { ...base, deleted, problems: blocked.map(asBlocked) }
-        if (waitMs !== undefined) return { ...base, deleted, waiting: [waitingFor ?? ''], waitMs }
-        const { found, blocked: unseen } = await survivors(boot)
-        if (unseen.length > 0) return { ...base, deleted, problems: unseen }
-        if (found.length > 0) {
-          for (const object of found) live.record(object)
-          return { ...base, deleted, waiting: found.map((object) => `${objectId(object)} to go`).sort(), waitMs: 1000 }
-        }
+      const { deleted, blocked, waitMs, waitingFor } = isOrphaning(boot) ? await letGo(ours) : await pruner.prune(owner.key, ours)
+      if (blocked.length > 0) return { ...base, deleted, problems: blocked.map(asBlocked) }
+      if (waitMs !== undefined) return { ...base, deleted, waiting: [waitingFor ?? ''], waitMs }
+      const { found, blocked: unseen } = await survivors(boot)
+      if (unseen.length > 0) return { ...base, deleted, problems: unseen }
+      if (found.length > 0) {
+        for (const object of found) live.record(object)
+        return { ...base, deleted, waiting: found.map((object) => `${objectId(object)} to go`).sort(), waitMs: 1000 }
       }
       try {
         await release(boot)
@@ -147,9 +158,13 @@ export function createFinalizer({ client, boots, live, pruner }: FinalizerDepend
         if (!hasCode(error, 404)) throw conflictOr(error, boot)
       }
       pruner.forget(owner.key)
-      return { ...base, deleted: gone }
+      return { ...base, deleted }
     },
   }
+}
+
+function isOrphaning(boot: KubeObject): boolean {
+  return boot.metadata.annotations?.[DELETION_POLICY_ANNOTATION] === 'orphan'
 }
 
 function asBlocked(error: ReconcileError): ReconcileError {

@@ -5,7 +5,7 @@ import { CREATE_NAMESPACES_ANNOTATION } from '../api/slimeboot.ts'
 import { failureOf, ReconcileError } from '../apply/failure.ts'
 import type { Plan } from '../apply/plan.ts'
 import type { Compiled } from '../controller/compile.ts'
-import { createNamespaces, namespaceProblems, namespaceState } from '../controller/namespaces.ts'
+import { createNamespaces, namespaceProblems, namespaceState } from './namespaces.ts'
 import { takenHosts } from './dispatch-hosts.ts'
 import { describeMissing, missingRights, needsOf } from './rights.ts'
 

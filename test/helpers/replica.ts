@@ -31,7 +31,18 @@ export interface ReplicaOptions {
 export function startReplica(cluster: Pick<ClusterAccess, 'kubeconfigFor'>, options: ReplicaOptions): Replica {
   const { name, namespace, args = [], groups = ['system:masters'] } = options
   const kubeconfig = cluster.kubeconfigFor({ name, groups })
-  const flags = ['--kubeconfig', kubeconfig, '--watch-namespaces', namespace, '--mesh-settle', '300ms', '--health-address', '127.0.0.1:0', '--log-format', 'text']
+  const flags = [
+    '--kubeconfig',
+    kubeconfig,
+    '--watch-namespaces',
+    namespace,
+    '--mesh-settle',
+    '300ms',
+    '--health-address',
+    '127.0.0.1:0',
+    '--log-format',
+    'text',
+  ]
   const env = { ...process.env, POD_NAME: name, POD_NAMESPACE: namespace }
   const child = spawn(process.execPath, [MAIN, 'run', ...flags, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] })
   const lines: string[] = []
@@ -55,7 +66,13 @@ export function startReplica(cluster: Pick<ClusterAccess, 'kubeconfigFor'>, opti
     async logs(message, text = '') {
       const deadline = AbortSignal.timeout(TIMEOUT_MS)
       for (;;) {
-        const found = lines.find((line) => line.slice(12).replace(/^ \w+ +/, '').startsWith(message) && line.includes(text))
+        const found = lines.find(
+          (line) =>
+            line
+              .slice(12)
+              .replace(/^ \w+ +/, '')
+              .startsWith(message) && line.includes(text),
+        )
         if (found !== undefined) return found
         if (deadline.aborted || child.exitCode !== null) throw new Error(`${name} did not log "${message}". ${log()}`)
         await once(heard, 'line', { signal: deadline }).catch(() => {})

@@ -17,6 +17,9 @@ import { createNamespace } from './namespace.ts'
 import { type Operator, type OperatorOptions, startOperator } from './operator.ts'
 import { bootOf, type ShapeOptions } from './shapes.ts'
 
+/** Pods need a while on a busy machine; it only matters when a test fails. */
+const PATIENT: EventuallyOptions = { timeout: 60_000, interval: 50 }
+
 export interface Stage extends AsyncDisposable {
   readonly cluster: ClusterAccess
   /** The administrator's client. */
@@ -26,7 +29,7 @@ export interface Stage extends AsyncDisposable {
   readonly operator: () => Operator
   /** Stops the operator, runs `meanwhile`, and starts it again. */
   readonly restart: (meanwhile?: () => Promise<void>) => Promise<void>
-  /** As `eventually`; a failure shows the operator's log too. */
+  /** As `eventually`, with a minute's time; a failure shows the operator's log too. */
   readonly eventually: typeof eventually
 }
 
@@ -46,7 +49,7 @@ export async function setStage(cluster: ClusterAccess, prefix: string, options: 
       await meanwhile?.()
       operator = await start()
     },
-    eventually: async <Result>(check: () => Result | Promise<Result>, timing?: EventuallyOptions) => {
+    eventually: async <Result>(check: () => Result | Promise<Result>, timing: EventuallyOptions = PATIENT) => {
       try {
         return await eventually(check, timing)
       } catch (error) {

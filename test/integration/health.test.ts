@@ -59,7 +59,11 @@ test("metrics count what the operator does, under controller-runtime's names", a
     return valueOf(metrics, 'slimeboot_objects{state="ready"}')
   })
   assert.ok(total >= 4, `${total} objects`)
-  await stage.client.mergePatch({ type: CONFIG_MAP, namespace: installation.home, name: installation.module }, { data: { stranger: 'was here' } }, 'kubectl-patch')
+  await stage.client.mergePatch(
+    { type: CONFIG_MAP, namespace: installation.home, name: installation.module },
+    { data: { stranger: 'was here' } },
+    'kubectl-patch',
+  )
   const metrics = await eventually(async () => {
     const now = await metricsOf(server)
     assert.equal(valueOf(now, 'slimeboot_drift_repaired_total{kind="ConfigMap"}'), 1)
@@ -99,8 +103,18 @@ test("metrics count what the operator does, under controller-runtime's names", a
   assert.match(metrics, /^# TYPE workqueue_retries_total counter$/m)
   assert.ok(valueOf(metrics, 'process_start_time_seconds') > Date.now() / 1000 - 300)
 
-  await stage.client.mergePatch({ type: { apiVersion: 'config.netease.com/v1alpha1', kind: 'SlimeBoot', plural: 'slimeboots', namespaced: true }, namespace, name: 'metrics' }, { spec: { module: [{ name: 'UPPER', enable: true }] } }, 'kubectl-patch')
-  await eventually(async () => assert.ok(valueOf(await metricsOf(server), `controller_runtime_terminal_reconcile_errors_total{${label}}`) >= 1))
+  await stage.client.mergePatch(
+    {
+      type: { apiVersion: 'config.netease.com/v1alpha1', kind: 'SlimeBoot', plural: 'slimeboots', namespaced: true },
+      namespace,
+      name: 'metrics',
+    },
+    { spec: { module: [{ name: 'UPPER', enable: true }] } },
+    'kubectl-patch',
+  )
+  await eventually(async () =>
+    assert.ok(valueOf(await metricsOf(server), `controller_runtime_terminal_reconcile_errors_total{${label}}`) >= 1),
+  )
 })
 
 test('an operator that may not read is not ready, and says what it cannot', async () => {
@@ -111,7 +125,11 @@ test('an operator that may not read is not ready, and says what it cannot', asyn
   assert.equal(notListed.code, 503)
   assert.match(notListed.text, /^\[-]watch slimeboots\.config\.netease\.com failed: not listed yet/m)
 
-  await using candidate = startReplica(cluster, { ...options, name: `${namespace}-b`, args: ['--lease-duration', '1s', '--renew-deadline', '900ms', '--retry-period', '200ms'] })
+  await using candidate = startReplica(cluster, {
+    ...options,
+    name: `${namespace}-b`,
+    args: ['--lease-duration', '1s', '--renew-deadline', '900ms', '--retry-period', '200ms'],
+  })
   const server = await healthOf(candidate)
   await eventually(async () => {
     const { code, text } = await get(`${server}/readyz`)

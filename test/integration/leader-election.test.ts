@@ -79,7 +79,10 @@ test('SIGTERM releases the Lease: the other replica leads without waiting for it
   second.signal('SIGTERM')
   assert.equal(await second.exited, 0, second.log())
   const { holderIdentity, leaseDurationSeconds, leaseTransitions } = await leaseOf(stage)
-  assert.deepEqual({ holderIdentity, leaseDurationSeconds, leaseTransitions }, { holderIdentity: '', leaseDurationSeconds: 1, leaseTransitions: 1 })
+  assert.deepEqual(
+    { holderIdentity, leaseDurationSeconds, leaseTransitions },
+    { holderIdentity: '', leaseDurationSeconds: 1, leaseTransitions: 1 },
+  )
 })
 
 test('a leader that was frozen until another one leads writes nothing when it goes on, and exits with code 1', async () => {
@@ -98,14 +101,19 @@ test('a leader that was frozen until another one leads writes nothing when it go
   // frozen too for a moment: so the first finds work that nobody has done when it goes on
   second.signal('SIGSTOP')
   await client.remove(configMap)
-  await changeSpec(stage, name, { ...specOf(stage.installation, { mode: 'none' }), image: { repository: 'docker.io/slimeio/slime-lazyload', tag: 'v2' } })
+  await changeSpec(stage, name, {
+    ...specOf(stage.installation, { mode: 'none' }),
+    image: { repository: 'docker.io/slimeio/slime-lazyload', tag: 'v2' },
+  })
   first.signal('SIGCONT')
   assert.equal(await first.exited, 1, first.log())
   second.signal('SIGCONT')
   await first.logs('lease lost')
   await eventually(async () => assert.ok((await client.get(configMap)) !== undefined, second.log()), PATIENT)
 
-  const written = (await cluster.auditEvents(since)).filter(({ user, verb }) => user === first.name && !['get', 'list', 'watch'].includes(verb))
+  const written = (await cluster.auditEvents(since)).filter(
+    ({ user, verb }) => user === first.name && !['get', 'list', 'watch'].includes(verb),
+  )
   assert.deepEqual(written, [])
 })
 
@@ -148,12 +156,16 @@ test('a write is refused when the deadline has passed since it was queued, befor
     await worker.create(CONFIG_MAP, configMapOf(namespace, 'before'))
     const queued = ['dispatched', 'queued', 'later'].map(async (name) => await worker.create(CONFIG_MAP, configMapOf(namespace, name)))
     const settled = await Promise.allSettled(queued)
-    outcomes = settled.map((result) => (result.status === 'fulfilled' ? 'stored' : result.reason instanceof LeaseLostError ? 'refused' : result.reason))
+    outcomes = settled.map((result) =>
+      result.status === 'fulfilled' ? 'stored' : result.reason instanceof LeaseLostError ? 'refused' : result.reason,
+    )
     await new Promise(() => {})
   })
   await assert.rejects(leading, LeaseLostError)
   assert.deepEqual(outcomes, ['stored', 'refused', 'refused'])
-  const names = (await client.list(CONFIG_MAP, { namespace })).items.map(({ metadata }) => metadata.name).filter((name) => name !== 'kube-root-ca.crt')
+  const names = (await client.list(CONFIG_MAP, { namespace })).items
+    .map(({ metadata }) => metadata.name)
+    .filter((name) => name !== 'kube-root-ca.crt')
   assert.deepEqual(names, ['before', 'dispatched'])
   close()
 })
@@ -179,7 +191,9 @@ test('a write is refused when the deadline has passed during the TLS handshake o
 })
 
 /** Stands before the API server and lets no byte of it through until `answer` is called. */
-async function slowProxy(): Promise<AsyncDisposable & { readonly url: string; readonly connected: Promise<unknown>; readonly answer: () => void }> {
+async function slowProxy(): Promise<
+  AsyncDisposable & { readonly url: string; readonly connected: Promise<unknown>; readonly answer: () => void }
+> {
   const answering = Promise.withResolvers<void>()
   const sockets: Socket[] = []
   const proxy = createServer((socket) => {
@@ -216,7 +230,13 @@ function inProcess(
   const lease = createTransport({ loadConfig, userAgent: 'elector' })
   const timing = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2000 }
   const election = createLeaderElection({ client: createClient(lease), namespace, name: 'slime-boot', identity: 'me', timing, now })
-  const work = createTransport({ loadConfig: loadSlow, userAgent: 'worker', concurrency: 1, beforeSend: election.checkWrite, observe: onAnswer })
+  const work = createTransport({
+    loadConfig: loadSlow,
+    userAgent: 'worker',
+    concurrency: 1,
+    beforeSend: election.checkWrite,
+    observe: onAnswer,
+  })
   const close = (): void => {
     lease.close()
     work.close()
@@ -234,7 +254,11 @@ interface Scene {
 async function setUp(prefix: string): Promise<Scene> {
   const namespace = await createNamespace(cluster, prefix)
   const installation = await newInstallation({ cluster }, prefix, 0)
-  return { stage: { cluster, client, namespace, installation }, name: prefix, configMap: { type: CONFIG_MAP, namespace: installation.home, name: installation.module } }
+  return {
+    stage: { cluster, client, namespace, installation },
+    name: prefix,
+    configMap: { type: CONFIG_MAP, namespace: installation.home, name: installation.module },
+  }
 }
 
 function replica({ namespace }: Pick<Stage, 'namespace'>, name: string, args: readonly string[] = QUICK): Replica {

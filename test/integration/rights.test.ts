@@ -58,7 +58,7 @@ after(async () => {
 test('as its own ServiceAccount the operator installs every shape, changes modes, and removes all of it', async () => {
   const installation = await newInstallation(stage, 'shapes', 2)
   const { name } = installation
-  const [first, ...others] = SHAPES.map((shape) => specOf(installation, { ...shape, namespaces: installation.apps }, withNetworkPolicy(installation, shape)))
+  const [first, ...others] = SHAPES.map((shape) => specOf(installation, { ...shape, namespaces: installation.apps }, extrasFor(installation, shape)))
   await createBoot(stage, name, first!)
   await isReady(stage, name, SLOW)
   for (const spec of others) {
@@ -177,9 +177,10 @@ function describe({ verb, group, resource, subresource, namespace, name, code }:
   return `${code} ${verb} ${qualified(group, subresource === '' ? resource : `${resource}/${subresource}`)} ${namespace}/${name}`
 }
 
-/** The NetworkPolicy is rendered on request only. */
-function withNetworkPolicy(installation: Installation, shape: (typeof SHAPES)[number]): JsonObject {
+/** The NetworkPolicy is rendered on request only; a claim for the volume is not what this is about. */
+function extrasFor(installation: Installation, shape: (typeof SHAPES)[number]): JsonObject {
   const { component } = specOf(installation, { ...shape, namespaces: installation.apps }) as { component?: { globalSidecar?: JsonObject } }
-  if (component?.globalSidecar === undefined) return {}
-  return { component: { ...component, globalSidecar: { ...component.globalSidecar, networkPolicy: true } } as JsonObject }
+  const volumes = shape.volumes ? { volumes: [{ name: 'lazyload-storage', emptyDir: {} }] } : {}
+  if (component?.globalSidecar === undefined) return volumes
+  return { ...volumes, component: { ...component, globalSidecar: { ...component.globalSidecar, networkPolicy: true } } as JsonObject }
 }

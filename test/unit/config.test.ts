@@ -9,7 +9,9 @@ function configFrom(...args: readonly string[]): OperatorConfig {
   const before = process.env
   process.env = {}
   try {
-    const command = withConfigOptions(new Command('run')).exitOverride().configureOutput({ writeErr: () => {} })
+    const command = withConfigOptions(new Command('run'))
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} })
     return configOf(command.parse(args, { from: 'user' }).opts<RunFlags>())
   } finally {
     process.env = before
@@ -25,7 +27,11 @@ test("leader election has client-go's times, and any others that fit", () => {
   const flags = ['--leader-elect', '--leader-elect-namespace', 'mesh-operator']
   const timing = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2000 }
   assert.deepEqual(configFrom(...flags).leaderElection, { namespace: 'mesh-operator', name: 'slime-boot', timing })
-  assert.deepEqual(configFrom(...flags, '--lease-duration', '1m', '--leader-elect-name', 'other').leaderElection, { namespace: 'mesh-operator', name: 'other', timing: { ...timing, leaseDurationMs: 60_000 } })
+  assert.deepEqual(configFrom(...flags, '--lease-duration', '1m', '--leader-elect-name', 'other').leaderElection, {
+    namespace: 'mesh-operator',
+    name: 'other',
+    timing: { ...timing, leaseDurationMs: 60_000 },
+  })
   assert.equal(configFrom('--leader-elect=false').leaderElection, undefined)
 })
 
@@ -46,5 +52,6 @@ test('--health-address is a host and a port, a port on all addresses, or off', (
     ['0', undefined],
   ] as const)
     assert.deepEqual(configFrom('--health-address', text).healthAddress, address, text)
-  for (const wrong of ['8080', 'host', 'host:', ':65536', '::1:80', ':-1']) assert.throws(() => configFrom('--health-address', wrong), CommanderError, wrong)
+  for (const wrong of ['8080', 'host', 'host:', ':65536', '::1:80', ':-1'])
+    assert.throws(() => configFrom('--health-address', wrong), CommanderError, wrong)
 })

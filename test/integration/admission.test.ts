@@ -1,0 +1,248 @@
+/** The admission policies of `deploy/` on a real API server, with real users: who may install where, and which errors are refused at once. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { Answer } from '../../local-cluster/access.ts'
+import { type Cluster, startCluster } from '../../local-cluster/cluster.ts'
+import { API_VERSION, KIND, type SlimeBoot } from '../../operator/api/slimeboot.ts'
+import { CHECKED_NAMESPACES } from '../../operator/rights/install-policies.ts'
+import { readYamlFile } from '../../operator/spec/yaml-file.ts'
+import { validate } from '../../operator/spec/validate.ts'
+import type { JsonObject, KubeObject } from '../../runtime/object.ts'
+import { applyObjects, deployObjects } from '../helpers/deployed-operator.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { bootWith, CLUSTER, lazyload, validSpec } from '../helpers/specs.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const RBAC = '/apis/rbac.authorization.k8s.io/v1'
+const BOOTS = `/apis/${API_VERSION}/namespaces/team/slimeboots`
+/** More than one check per namespace and more than the policies can check one by one. */
+const MANY = Array.from({ length: 400 }, (_, index) => `app-${index + 1}`)
+
+let cluster: Cluster
+
+before(async () => {
+  cluster = await startCluster({ name: 'admission', controllers: false })
+  await applyObjects(cluster, deployObjects())
+  for (const name of ['team', 'other', ...MANY.slice(0, CHECKED_NAMESPACES + 1)]) await createObject('/api/v1/namespaces', { metadata: { name } })
+  await eventually(async () => assert.equal((await cluster.request('GET', BOOTS)).status, 200))
+  // A policy counts from a moment after it was stored.
+  await eventually(async () => assert.equal((await send(cluster.createUser('nobody', ['system:masters']), spec({ image: {} }))).status, 422))
+})
+
+after(async () => await cluster?.stop())
+
+test('no policy has an expression that the API server finds wrong types in', async () => {
+  const names = deployObjects().filter(({ kind }) => kind === 'ValidatingAdmissionPolicy').map(({ metadata }) => metadata.name)
+  assert.deepEqual(names, ['slimeboot-namespaces', 'slimeboot-roles', 'slimeboot-spec'])
+})
+
+test('who may install in two namespaces installs there, and nowhere else', async () => {
+  const token = await user('anna', { in: ['team', 'app-1'], bind: true })
+  assert.deepEqual(outcome(await send(token, spec({ component: sidecars('app-1') }))), { status: 201 })
+  assert.match(message(await send(token, spec({ component: sidecars('app-1', 'app-2') }))), /may not install into namespace app-2 for you: you need verb install on slimeboots\.config\.netease\.com there/)
+  assert.match(message(await send(token, spec({ namespace: 'other', component: sidecars('app-1') }))), /may not install into namespace other for you/)
+  const { namespace: _, ...withDefault } = spec({ component: sidecars('app-1') })
+  assert.match(message(await send(token, withDefault)), /may not install into namespace mesh-operator for you/)
+  assert.deepEqual(outcome(await send(token, spec({ component: { globalSidecar: { enable: false, type: 'namespaced', namespace: ['app-2'] } } }))), { status: 201 })
+})
+
+test('without the right to bind the role of a module or of the pilot nothing is installed', async () => {
+  const token = await user('bernd', { in: ['team', 'app-1'], bind: false })
+  assert.match(message(await send(token, spec({ component: sidecars('app-1') }))), /binds ClusterRole slime-lazyload: you need verb bind on it/)
+  await grant('bernd', 'lazyload-only', [{ apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], resourceNames: ['slime-lazyload'], verbs: ['bind'] }])
+  assert.deepEqual(outcome(await send(token, spec({ component: sidecars('app-1') }))), { status: 201 })
+  assert.match(message(await send(token, spec({ component: withPilot('app-1') }))), /binds ClusterRole slime-global-sidecar-pilot/)
+  const limiter = { name: 'limiter', enable: true, kind: 'limiter', limiter: {}, clusterRole: 'their-role' }
+  assert.match(message(await send(token, spec({ module: [lazyload(), limiter], component: sidecars('app-1') }))), /binds ClusterRole their-role/)
+  assert.deepEqual(outcome(await send(token, spec({ module: [lazyload(), { ...limiter, enable: false }], component: sidecars('app-1') }))), { status: 201 })
+  await grant('bernd', 'their-role-too', [{ apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], resourceNames: ['their-role'], verbs: ['bind'] }])
+  assert.deepEqual(outcome(await send(token, spec({ module: [lazyload(), limiter], component: sidecars('app-1') }))), { status: 201 })
+})
+
+test(`${CHECKED_NAMESPACES} namespaces are checked one by one; for more the right is needed in the whole cluster`, async () => {
+  const fitting = MANY.slice(0, CHECKED_NAMESPACES)
+  const token = await user('clara', { in: ['team', ...fitting.slice(0, -1)], bind: true })
+  assert.match(message(await send(token, spec({ component: sidecars(...fitting) }))), new RegExp(`may not install into namespace app-${CHECKED_NAMESPACES} for you`))
+  await allow('clara', fitting.at(-1)!)
+  assert.deepEqual(outcome(await send(token, spec({ component: sidecars(...fitting) }))), { status: 201 })
+  await allow('clara', `app-${CHECKED_NAMESPACES + 1}`)
+  const refused = message(await send(token, spec({ component: sidecars(...MANY.slice(0, CHECKED_NAMESPACES + 1)) })))
+  assert.match(refused, /lists more than 24 namespaces, too many to check one by one: you need verb install .* in the whole cluster/)
+  await allow('clara')
+  assert.deepEqual(outcome(await send(token, spec({ component: sidecars(...MANY) }))), { status: 201 })
+})
+
+test('cluster mode in every spelling, and taking over what others made, need the right in the whole cluster', async () => {
+  const token = await user('doris', { in: ['team', 'app-1'], bind: true })
+  const clusterWide = [
+    spec({ component: CLUSTER }),
+    spec({ component: { globalSidecar: { type: 'Cluster' } } }),
+    spec({ module: [withMode('cluster')], component: { globalSidecar: { enable: true } } }),
+    spec({ module: [withMode('CLUSTER')], component: { globalSidecar: null } }),
+  ]
+  for (const each of clusterWide) assert.match(message(await send(token, each)), /type cluster changes the proxies of all namespaces: you need verb install/)
+  const adopting = spec({ component: sidecars('app-1') })
+  assert.match(message(await send(token, adopting, { annotations: { 'config.netease.com/adopt': 'true' } })), /adopt takes over objects that others made/)
+  await allow('doris')
+  for (const each of clusterWide) assert.deepEqual(outcome(await send(token, each)), { status: 201 })
+  assert.deepEqual(outcome(await send(token, adopting, { annotations: { 'config.netease.com/adopt': 'true' } })), { status: 201 })
+})
+
+test('an administrator may install anywhere', async () => {
+  assert.deepEqual(outcome(await send(cluster.adminToken, spec({ component: sidecars(...MANY) }))), { status: 201 })
+  assert.deepEqual(outcome(await send(cluster.adminToken, spec({ component: CLUSTER }))), { status: 201 })
+  assert.deepEqual(outcome(await send(cluster.adminToken, spec({ component: withPilot('app-1') }))), { status: 201 })
+})
+
+test('deletion, finalizers, labels, status and foreign annotations stay free; the spec and our annotations do not', async () => {
+  const path = `${BOOTS}/stored`
+  const created = await cluster.request('POST', BOOTS, { body: boot('stored', spec({ component: sidecars('app-1') })) })
+  assert.equal(created.status, 201)
+  await grant('emil', 'boots', [{ apiGroups: ['config.netease.com'], resources: ['slimeboots', 'slimeboots/status'], verbs: ['get', 'patch', 'delete'] }])
+  const token = cluster.createUser('emil')
+  const patch = async (body: unknown, subresource = ''): Promise<Answer> => await cluster.request('PATCH', `${path}${subresource}`, { body, token, contentType: 'application/merge-patch+json' })
+  const metadata = [{ labels: { team: 'a' } }, { finalizers: ['example.com/mine'] }, { finalizers: null }, { annotations: { note: 'mine' } }]
+  for (const each of metadata) assert.deepEqual(outcome(await patch({ metadata: each })), { status: 200 })
+  assert.deepEqual(outcome(await patch({ status: { mode: 'none' } }, '/status')), { status: 200 })
+  for (const name of ['suspend', 'reconcile-at', 'adopt', 'create-namespaces', 'deletion-policy']) {
+    assert.match(message(await patch({ metadata: { annotations: { [`config.netease.com/${name}`]: 'true' } } })), /need verb/, name)
+  }
+  assert.match(message(await patch({ spec: { replicaCount: 2 } })), /need verb/)
+  assert.equal((await cluster.request('DELETE', path, { token })).status, 200)
+})
+
+test('a SlimeBoot that was stored with an error still takes finalizers, annotations and a correction', async () => {
+  await removePolicyBinding('slimeboot-spec', async () => {
+    await eventually(async () => assert.equal((await cluster.request('POST', BOOTS, { body: boot('broken', spec({ image: {} })) })).status, 201))
+  })
+  await eventually(async () => assert.equal((await send(cluster.adminToken, spec({ image: {} }))).status, 422))
+  const patch = async (body: unknown): Promise<Answer> => await cluster.request('PATCH', `${BOOTS}/broken`, { body, contentType: 'application/merge-patch+json' })
+  assert.deepEqual(outcome(await patch({ metadata: { finalizers: ['config.netease.com/slimeboot'], annotations: { 'config.netease.com/suspend': 'true' } } })), { status: 200 })
+  assert.match(message(await patch({ spec: { replicaCount: 2 } })), /spec\.image\.repository is required/)
+  assert.deepEqual(outcome(await patch({ spec: { image: { repository: 'docker.io/slimeio/slime-lazyload' } } })), { status: 200 })
+  assert.deepEqual(outcome(await patch({ metadata: { finalizers: null } })), { status: 200 })
+})
+
+const component = (globalSidecar: JsonObject, pilot?: JsonObject): JsonObject => ({ component: { globalSidecar, ...(pilot === undefined ? {} : { pilot }) } })
+const BAD_SPECS: readonly (readonly [string, JsonObject])[] = [
+  ['no image repository', { image: { tag: 'v1' } }],
+  ['a global-sidecar of no known type', component({ enable: true, type: 'global' })],
+  ['a global-sidecar without a type', component({ enable: true, namespace: ['app-1'] })],
+  ['a type that is a list', component({ enable: true, type: ['cluster'] })],
+  ['a module with an unknown mode', { module: [withMode('everywhere')], component: null }],
+  ['a module whose mode is true', { module: [withMode(true)], component: null }],
+  ['modes that contradict each other', { module: [withMode('cluster')] }],
+  ['modes that contradict each other, one of them a boolean', { module: [withMode(false)] }],
+  ['type namespaced without namespaces', component({ enable: true, type: 'namespaced' })],
+  ['a namespace twice', component({ enable: true, type: 'namespaced', namespace: ['app-1', 'app-2', 'app-1'] })],
+  ['port 0', { module: [lazyload({ fence: { wormholePort: [0] } })] }],
+  ['port 65536 as text', { module: [lazyload({ fence: { wormholePort: ['9080', '65536'] } })] }],
+  ['a port that is a word', { module: [lazyload({ fence: { wormholePort: ['http'] } })] }],
+  ['a port of the proxy', { module: [lazyload({ fence: { wormholePort: ['15021'] } })] }],
+  ['two modules of one name', { module: [lazyload(), lazyload()] }],
+  ['a module without a name', { module: [{ enable: true, fence: { wormholePort: ['80'] } }] }],
+  ['a module whose name is no DNS label', { module: [lazyload({ name: 'Lazy_Load' })] }],
+  ['a pilot beside Istio', { namespace: 'istio-system', component: { globalSidecar: withPilot('app-1')['globalSidecar']!, pilot: { enable: true, image: { repository: 'p' } } } }],
+  ['a pilot without an image', component({ type: 'namespaced', namespace: ['app-1'], image: { repository: 'p' } }, { enable: true })],
+]
+for (const [what, fields] of BAD_SPECS) {
+  test(`refused when it is applied, in the operator's words: ${what}`, async () => {
+    const bad = spec({ component: sidecars('app-1'), ...fields })
+    const said = message(await send(cluster.adminToken, bad))
+    const { errors } = validate(bootWith(bad))
+    assert.ok(errors.length > 0, 'the operator accepts it')
+    // The policy cannot say which element of a list it was, and tells of two modes in one sentence.
+    const wanted = errors.map((error) => error.message.replace(/^spec\.module\[\d+\]\./, '').replace(/^(fence\.wormholePort|spec\.[\w.]+namespace)\[\d+\] /, '$1 '))
+    const alike = /contradicts|the name of the enabled module|as spec\./.test(wanted.join()) ? /contradict each other|two enabled modules|twice/.test(said) : wanted.some((text) => said.includes(text))
+    assert.ok(alike, `API server: ${said}\noperator: ${wanted.join('\n')}`)
+  })
+}
+
+test('no sample and no snippet of the tutorial is refused', async () => {
+  const files = ['samples', 'test/fixtures/tutorial'].flatMap((folder) => readdirSync(join(ROOT, folder)).map((file) => join(folder, file)))
+  let seen = 0
+  for (const file of files) {
+    for (const object of readYamlFile(readFileSync(join(ROOT, file), 'utf8'), file) as KubeObject[]) {
+      if (object.kind !== KIND) continue
+      seen++
+      const { status, body } = await cluster.request('POST', `/apis/${API_VERSION}/namespaces/mesh-operator/slimeboots?dryRun=All`, { body: object })
+      assert.equal(status, 201, `${file}: ${body.message}`)
+    }
+  }
+  assert.ok(seen >= 12, `only ${seen} SlimeBoots found`)
+})
+
+function spec(parts: JsonObject = {}): JsonObject {
+  return validSpec({ namespace: 'team', ...parts })
+}
+
+function sidecars(...namespace: readonly string[]): JsonObject {
+  return { globalSidecar: { enable: true, type: 'namespaced', namespace } }
+}
+
+function withPilot(...namespace: readonly string[]): JsonObject {
+  return { globalSidecar: { enable: true, type: 'namespaced', namespace, image: { repository: 'istio/proxyv2' } }, pilot: { enable: true, image: { repository: 'pilot' } } }
+}
+
+function withMode(mode: string | boolean): JsonObject {
+  return lazyload({ global: { misc: { 'global-sidecar-mode': mode } } })
+}
+
+function boot(name: string, specification: JsonObject, metadata: object = {}): SlimeBoot {
+  return { apiVersion: API_VERSION, kind: KIND, metadata: { name, namespace: 'team', ...metadata }, spec: specification }
+}
+
+async function send(token: string, specification: JsonObject, metadata: object = {}): Promise<Answer> {
+  return await cluster.request('POST', `${BOOTS}?dryRun=All`, { body: boot('lazyload', specification, metadata), token })
+}
+
+function outcome({ status, body }: Answer): { status: number; message?: string } {
+  return status < 300 ? { status } : { status, message: body.message }
+}
+
+/** What it was refused with: 403 for a missing right, 422 for an error of the spec. */
+function message({ status, body }: Answer): string {
+  assert.ok(status === 403 || status === 422, `answered ${status} ${body.message}`)
+  assert.match(String(body.message), /ValidatingAdmissionPolicy '/)
+  return String(body.message)
+}
+
+/** A user bound to the shipped roles: slimeboot-installer in these namespaces, slimeboot-binder in the cluster. */
+async function user(name: string, rights: { in: readonly string[]; bind: boolean }): Promise<string> {
+  for (const namespace of rights.in) await allow(name, namespace)
+  if (rights.bind) await createObject(`${RBAC}/clusterrolebindings`, binding(`${name}-binds`, name, 'slimeboot-binder'))
+  return cluster.createUser(name)
+}
+
+async function allow(name: string, namespace?: string): Promise<void> {
+  const path = namespace === undefined ? `${RBAC}/clusterrolebindings` : `${RBAC}/namespaces/${namespace}/rolebindings`
+  await createObject(path, binding(`${name}-installs`, name, 'slimeboot-installer'))
+}
+
+/** Rules of one's own, in the whole cluster. */
+async function grant(name: string, role: string, rules: readonly object[]): Promise<void> {
+  await createObject(`${RBAC}/clusterroles`, { metadata: { name: role }, rules })
+  await createObject(`${RBAC}/clusterrolebindings`, binding(`${name}-${role}`, name, role))
+}
+
+function binding(name: string, subject: string, role: string): object {
+  return { metadata: { name }, subjects: [{ kind: 'User', name: subject, apiGroup: 'rbac.authorization.k8s.io' }], roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role } }
+}
+
+async function createObject(path: string, body: object): Promise<void> {
+  const answer = await cluster.request('POST', path, { body })
+  assert.equal(answer.status, 201, answer.body.message)
+}
+
+async function removePolicyBinding(name: string, meanwhile: () => Promise<void>): Promise<void> {
+  const path = `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings`
+  const { body } = await cluster.request('GET', `${path}/${name}`)
+  await cluster.request('DELETE', `${path}/${name}`)
+  try {
+    await meanwhile()
+  } finally {
+    await createObject(path, { metadata: { name }, spec: body.spec })
+  }
+}
