@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startCluster } from '../local-cluster/cluster.ts'
 import { installCrds } from '../local-cluster/crds.ts'
@@ -15,6 +16,7 @@ import { SHARED_CLUSTER_VARIABLE } from '../test/helpers/cluster.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const FILE_TIMEOUT_MS = 10 * 60_000
+const END_WITH_PARENT = pathToFileURL(join(ROOT, 'local-cluster/setup/end-with-parent.mjs')).href
 // Integration tests wait more than they compute.
 const CONCURRENCY = availableParallelism() + 1
 
@@ -29,6 +31,8 @@ const files = positionals.length > 0 ? positionals.map((file) => resolve(file)) 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort())
 
+// The test processes end with this one.
+process.env['SLIMEBOOT_PARENT_PID'] = String(process.pid)
 try {
   process.exitCode = (await runAll()) ? 0 : 1
 } catch (error) {
@@ -59,6 +63,7 @@ async function runTests(): Promise<boolean> {
     concurrency: CONCURRENCY,
     timeout: FILE_TIMEOUT_MS,
     signal: stop.signal,
+    execArgv: ['--import', END_WITH_PARENT],
     ...(values.name === undefined ? {} : { testNamePatterns: [values.name] }),
   })
   const show = () => progress.update(`${completed} tests done; ${[...running].join(', ')}`)

@@ -9,7 +9,7 @@ export interface Claim {
 
 export interface Claimant {
   readonly key: string
-  /** `metadata.creationTimestamp`: the older SlimeBoot wins, at the same second the lesser key. */
+  /** `metadata.creationTimestamp`; at the same second the lesser key counts as older. */
   readonly createdAt: string
 }
 
@@ -20,9 +20,15 @@ export interface ClaimConflict {
   readonly subject: string
 }
 
-interface Entry extends Claim {
+interface Entry {
   readonly claimant: Claimant
+  /** What it may render: nobody else gets it until it lets go. */
+  readonly granted: Claim
+  /** What it renders; more than granted while it has lost against somebody. */
+  readonly wanted: Claim
 }
+
+const NO_CLAIM: Claim = { objects: new Set(), catchAlls: [] }
 
 export type Claims = ReturnType<typeof createClaims>
 
@@ -33,43 +39,50 @@ export function createClaims() {
 
   return {
     /**
-     * Registers what a SlimeBoot renders and returns what an older one has already. The claim stands even then, so that
-     * the next younger one sees it. Younger SlimeBoots that lose by it are returned to be reconciled again.
+     * Registers what a SlimeBoot renders and returns what others have already: whoever was granted it first, and where it
+     * is granted to nobody yet the older SlimeBoot. What is granted grows until `release`. `holding` is what lives of this
+     * SlimeBoot: it is not taken away by one that merely wants it.
      */
-    claim(claimant: Claimant, claim: Claim): { readonly conflicts: readonly ClaimConflict[]; readonly losers: readonly string[] } {
+    claim(claimant: Claimant, wanted: Claim, holding: Claim = NO_CLAIM): readonly ClaimConflict[] {
       const conflicts: ClaimConflict[] = []
-      const lost = new Set<string>()
+      const held = new Set(overlap(holding, wanted))
       for (const entry of entries.values()) {
-        if (entry.claimant.key === claimant.key) continue
-        const subjects = overlap(entry, claim)
+        const { key } = entry.claimant
+        if (key === claimant.key) continue
+        const older = isOlder(entry.claimant, claimant) ? overlap(entry.wanted, wanted) : []
+        const subjects = [...new Set([...overlap(entry.granted, wanted), ...older])].filter((subject) => !held.has(subject))
         if (subjects.length === 0) continue
-        if (isOlder(entry.claimant, claimant)) {
-          conflicts.push(...subjects.map((subject) => ({ holder: entry.claimant.key, subject })))
-          const waiting = losers.get(entry.claimant.key) ?? new Set()
-          losers.set(entry.claimant.key, waiting.add(claimant.key))
-        } else lost.add(entry.claimant.key)
+        conflicts.push(...subjects.map((subject) => ({ holder: key, subject })))
+        this.await(key, claimant.key)
       }
-      entries.set(claimant.key, { claimant, ...claim })
-      return { conflicts, losers: [...lost] }
+      const granted = entries.get(claimant.key)?.granted ?? NO_CLAIM
+      entries.set(claimant.key, { claimant, wanted, granted: conflicts.length > 0 ? granted : union(granted, wanted) })
+      return conflicts
+    },
+
+    /** `loser` is to be looked at again when `holder` lets go of something. */
+    await(holder: string, loser: string): void {
+      losers.set(holder, (losers.get(holder) ?? new Set()).add(loser))
     },
 
     /** Lets go of a SlimeBoot's claim (or shrinks it to `rest`); returns the SlimeBoots that had lost against it. */
     release(key: string, rest?: Claim): readonly string[] {
       const entry = entries.get(key)
-      if (entry === undefined) return []
       if (rest === undefined) entries.delete(key)
-      else entries.set(key, { claimant: entry.claimant, ...rest })
+      else if (entry !== undefined) entries.set(key, { claimant: entry.claimant, granted: rest, wanted: rest })
       const waiting = [...(losers.get(key) ?? [])]
       losers.delete(key)
       return waiting
     },
-
-    get: (key: string): Claim | undefined => entries.get(key),
   }
 }
 
 function isOlder(a: Claimant, b: Claimant): boolean {
   return a.createdAt < b.createdAt || (a.createdAt === b.createdAt && a.key < b.key)
+}
+
+function union(a: Claim, b: Claim): Claim {
+  return { objects: a.objects.union(b.objects), catchAlls: [...new Set([...a.catchAlls, ...b.catchAlls])] }
 }
 
 function overlap(a: Claim, b: Claim): readonly string[] {
@@ -83,7 +96,8 @@ export function scopesMeet(a: Pick<CatchAll, 'scope'>, b: Pick<CatchAll, 'scope'
   return a.scope === b.scope || a.scope === '*' || b.scope === '*'
 }
 
-function sharedPorts(a: CatchAll, b: CatchAll): readonly string[] {
+/** The ports that both take over, as `port 9080 of namespace default`. */
+export function sharedPorts(a: Pick<CatchAll, 'scope' | 'ports'>, b: Pick<CatchAll, 'scope' | 'ports'>): readonly string[] {
   if (!scopesMeet(a, b)) return []
   const scope = a.scope === '*' ? b.scope : a.scope
   return a.ports

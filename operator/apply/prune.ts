@@ -5,6 +5,7 @@
 import type { Client } from '../../runtime/client.ts'
 import { objectId, type KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
+import type { CatchAll } from '../render/manifest.ts'
 import { POD, typeOf } from '../api/kinds.ts'
 import { CATCH_ALL_ANNOTATION } from '../api/slimeboot.ts'
 import { failureOf, ReconcileError } from './failure.ts'
@@ -151,6 +152,13 @@ export function catchAllScope(object: KubeObject): string {
 /** Namespace of the global-sidecar that a live catch-all sends to. */
 export function globalSidecarNamespaceOf(object: KubeObject): string {
   return (object.metadata.annotations?.[CATCH_ALL_ANNOTATION] ?? '').split('=')[1] ?? ''
+}
+
+/** A live catch-all as the claims see it; its ports are the route configs that it patches. */
+export function catchAllOf(object: KubeObject): CatchAll {
+  const { configPatches = [] } = (object['spec'] ?? {}) as { configPatches?: readonly { match?: { routeConfiguration?: { name?: string } } }[] }
+  const ports = configPatches.map(({ match }) => Number(match?.routeConfiguration?.name)).filter(Number.isInteger)
+  return { scope: catchAllScope(object), ports: [...new Set(ports)], globalSidecarNamespace: globalSidecarNamespaceOf(object) }
 }
 
 /** Traffic may still come to it. */

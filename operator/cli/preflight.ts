@@ -156,7 +156,7 @@ async function claimFindings(client: Client, boot: KubeObject, compiled: Compile
   const claims = createClaims()
   const others = await listBoots(client)
   for (const other of others) {
-    if (keyOf(other) === keyOf(boot)) continue
+    if (keyOf(other) === keyOf(boot)) break
     try {
       claims.claim({ key: keyOf(other), createdAt: other.metadata.creationTimestamp ?? '' }, compile(other).claim)
     } catch (error) {
@@ -164,7 +164,7 @@ async function claimFindings(client: Client, boot: KubeObject, compiled: Compile
     }
   }
   const age = others.find((other) => keyOf(other) === keyOf(boot))?.metadata.creationTimestamp ?? '9999'
-  const { conflicts } = claims.claim({ key: keyOf(boot), createdAt: age }, compiled.claim)
+  const conflicts = claims.claim({ key: keyOf(boot), createdAt: age }, compiled.claim)
   return conflicts.map(({ holder, subject }) => ({
     check: 'Names',
     level: 'error',
@@ -172,9 +172,14 @@ async function claimFindings(client: Client, boot: KubeObject, compiled: Compile
   }))
 }
 
+function ageOf(boot: KubeObject): string {
+  return `${boot.metadata.creationTimestamp ?? ''} ${keyOf(boot)}`
+}
+
+/** The oldest first. */
 async function listBoots(client: Client): Promise<readonly KubeObject[]> {
   try {
-    return (await client.list(SLIMEBOOT)).items.toSorted((a, b) => (identityOf(a) < identityOf(b) ? -1 : 1))
+    return (await client.list(SLIMEBOOT)).items.toSorted((a, b) => (ageOf(a) < ageOf(b) ? -1 : 1))
   } catch (error) {
     if (error instanceof ApiError && error.unknownKind) return []
     throw error

@@ -105,12 +105,12 @@ export function createController(options: ControllerOptions) {
       previous.metadata.deletionTimestamp === current.metadata.deletionTimestamp &&
       isDeepStrictEqual(previous.metadata.annotations, current.metadata.annotations) &&
       isDeepStrictEqual(previous.metadata.finalizers, current.metadata.finalizers)
-    if (source === 'watch' && !same) queue.add(key)
+    if (started && source === 'watch' && !same) queue.add(key)
   }
 
   function onObjectChange(previous: KubeObject | undefined, current: KubeObject | undefined): void {
     const found = new Set([previous, current].flatMap((object) => (object === undefined ? [] : ownerKeys(object))))
-    for (const key of found) queue.addAfter(key, BATCH_MS)
+    if (started) for (const key of found) queue.addAfter(key, BATCH_MS)
     if (current !== undefined && found.size === 0) noteOrphan(current)
   }
 
@@ -156,6 +156,8 @@ export function createController(options: ControllerOptions) {
         new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })),
       ])
       started = true
+      // the oldest first: of two that want the same it is the one to get it
+      for (const boot of bootInformers.flatMap((informer) => [...informer.values()]).sort(byAge)) queue.add(keyOf(boot))
       for (const object of live.all()) if (ownerKeys(object).length === 0) noteOrphan(object)
       if (!signal.aborted)
         log.info('watching', { slimeboots: bootInformers.reduce((sum, informer) => sum + informer.size(), 0), objects: live.all().length })
@@ -174,4 +176,9 @@ export function createController(options: ControllerOptions) {
       await Promise.all(watching)
     },
   }
+}
+
+function byAge(a: KubeObject, b: KubeObject): number {
+  const [left, right] = [a, b].map((boot) => `${boot.metadata.creationTimestamp ?? ''} ${keyOf(boot)}`)
+  return left! < right! ? -1 : 1
 }

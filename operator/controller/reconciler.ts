@@ -14,6 +14,7 @@ import { FIELD_MANAGER, SUSPEND_ANNOTATION } from '../api/slimeboot.ts'
 import type { Claims } from '../apply/claims.ts'
 import { failureOf, ReconcileError } from '../apply/failure.ts'
 import { podCause, type Unready, unreadyDeployment } from '../apply/readiness.ts'
+import { claimAll } from './claiming.ts'
 import type { Compiled, createCompiler } from './compile.ts'
 import { converge, type ConvergeDependencies } from './converge.ts'
 import { announce } from './announce.ts'
@@ -87,7 +88,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     if (boot.metadata.annotations?.[SUSPEND_ANNOTATION] === 'true') return { ...NOTHING, phase: 'suspended' }
     const known = await facts.read(boot)
     const compiled = compiler.compile(boot, known)
-    claim(boot, compiled)
+    claimAll({ claims, live, isServed: (key) => boots.get(key) !== undefined }, boot, compiled)
     const progress = showProgress(boot)
     try {
       const convergence = await converge(
@@ -122,32 +123,6 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     } finally {
       await progress.end()
     }
-  }
-
-  /** Registers what this SlimeBoot renders, beside what it rendered before and has not pruned yet. */
-  function claim(boot: KubeObject, { claim: wanted }: Compiled): void {
-    const key = keyOf(boot)
-    const before = claims.get(key)
-    const merged =
-      before === undefined
-        ? wanted
-        : { objects: new Set([...before.objects, ...wanted.objects]), catchAlls: [...new Set([...before.catchAlls, ...wanted.catchAlls])] }
-    const { conflicts, losers } = claims.claim({ key, createdAt: boot.metadata.creationTimestamp ?? '' }, merged)
-    for (const loser of losers) enqueue(loser)
-    if (conflicts.length === 0) return
-    const holders = [...Map.groupBy(conflicts, (conflict) => conflict.holder)].map(
-      ([holder, subjects]) =>
-        `SlimeBoot ${holder} has ${subjects
-          .map(({ subject }) => subject)
-          .sort()
-          .slice(0, 10)
-          .join(', ')}`,
-    )
-    throw new ReconcileError(
-      'Conflict',
-      `${holders.sort().join('; ')}, and is the older one. Change one of the two; nothing was applied.`,
-      'heals',
-    )
   }
 
   async function unreadyOf(boot: KubeObject, { desired }: Compiled): Promise<readonly Unready[]> {

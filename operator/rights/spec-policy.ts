@@ -20,7 +20,10 @@ const MODES = {
   off: 'none',
   false: 'none',
 }
-const MODE_PATH = 'global.misc.global-sidecar-mode'
+// The index of an element cannot be told in CEL before Kubernetes 1.33.
+const MODE_PATH = 'spec.module[].global.misc.global-sidecar-mode'
+const NAME_PATH = 'spec.module[].name'
+const PORT_PATH = 'spec.module[].fence.wormholePort[]'
 const LIST_PATH = 'spec.component.globalSidecar.namespace'
 const MODULE_NAME = '^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$'
 /** Searching for pairs is quadratic: longer lists are left to the operator. */
@@ -60,9 +63,9 @@ function modeVariables(): readonly Variable[] {
 function listVariables(): readonly Variable[] {
   const twice = (list: string): string => `size(${list}) > ${LONGEST} ? [] : ${list}.filter(a, size(${list}.filter(b, b == a)) > 1)`
   return [
-    { name: 'names', expression: 'variables.modules.map(m, has(m.name) ? dyn(m.name) : dyn(""))' },
-    { name: 'wrongNames', expression: `variables.names.filter(n, !string(n).matches(${quoted(MODULE_NAME)}))` },
-    { name: 'namesTwice', expression: twice('variables.names') },
+    { name: 'names', expression: 'variables.modules.map(m, has(m.name) ? dyn(m.name) : dyn(null))' },
+    { name: 'wrongNames', expression: `variables.names.filter(n, n == null || !string(n).matches(${quoted(MODULE_NAME)}))` },
+    { name: 'namesTwice', expression: twice('variables.names.filter(n, n != null)') },
     { name: 'listedTwice', expression: twice('variables.listed') },
     {
       name: 'portLists',
@@ -141,15 +144,15 @@ function names(): readonly Validation[] {
   return [
     {
       expression: 'size(variables.wrongNames) == 0',
-      messageExpression: `"name of a module must be a DNS label (lower-case letters, digits and \\"-\\", at most 63 characters, a letter first), got " + ${shown('variables.wrongNames[0]')} + "."`,
+      messageExpression: `"${NAME_PATH} must be a DNS label (lower-case letters, digits and \\"-\\", at most 63 characters, a letter first), got " + ${shown('variables.wrongNames[0]')} + "."`,
     },
     {
       expression: 'size(variables.namesTwice) == 0',
-      messageExpression: `"spec.module has two enabled modules of the name " + ${shown('variables.namesTwice[0]')} + ". Give each its own name, or disable one."`,
+      messageExpression: `"${NAME_PATH} is " + ${shown('variables.namesTwice[0]')} + ", the name of two enabled modules. Give each its own name, or disable one."`,
     },
     {
       expression: 'variables.mode != "namespaced" || size(variables.listedTwice) == 0',
-      messageExpression: `"${LIST_PATH} has " + ${shown('variables.listedTwice[0]')} + " twice. Remove one of them."`,
+      messageExpression: `"${LIST_PATH}[] is " + ${shown('variables.listedTwice[0]')} + " twice. Remove one of them."`,
     },
   ]
 }
@@ -158,11 +161,11 @@ function ports(): readonly Validation[] {
   return [
     {
       expression: 'size(variables.wrongPorts) == 0',
-      messageExpression: `"fence.wormholePort must be a port from 1 to 65535, got " + ${shown('variables.wrongPorts[0][0]')} + ". Write the number of a Service port, for example \\"9080\\"."`,
+      messageExpression: `"${PORT_PATH} must be a port from 1 to 65535, got " + ${shown('variables.wrongPorts[0][0]')} + ". Write the number of a Service port, for example \\"9080\\"."`,
     },
     {
       expression: 'variables.pilot || variables.mode == "none" || size(variables.proxyPorts) == 0',
-      messageExpression: `"fence.wormholePort must not be from 15000 to 15099, which the proxy uses itself, got " + ${shown('variables.proxyPorts[0][0]')} + "."`,
+      messageExpression: `"${PORT_PATH} must not be from 15000 to 15099, which the proxy uses itself, got " + ${shown('variables.proxyPorts[0][0]')} + "."`,
     },
   ]
 }

@@ -1,0 +1,21 @@
+/** Which namespaces are fenced by label: `general.autoFence` and what belongs to it. */
+import type { ConfigReader } from '../config-reader.ts'
+
+export interface AutoFenceConfig {
+  readonly enabled: boolean
+  /** For Services about which neither their label nor their namespace's says anything. */
+  readonly defaultFence: boolean
+  /** Empty: all namespaces but those of `excluded`. */
+  readonly included: readonly string[]
+  readonly excluded: readonly string[]
+}
+
+/** On unless `autoFence` says no: the tutorial has no such switch. */
+export function readAutoFence(general: ConfigReader): AutoFenceConfig {
+  return {
+    enabled: general.flag(true, 'autoFence'),
+    defaultFence: general.flag(false, 'defaultFence'),
+    included: general.list('whiteNamespaceList'),
+    excluded: general.list('blackNamespaceList'),
+  }
+}

@@ -1,0 +1,19 @@
+/** Kinds that the lazyload controller reads and writes. */
+import type { ResourceType } from '../runtime/resource.ts'
+
+const namespaced = (apiVersion: string, kind: string, plural: string): ResourceType => ({ apiVersion, kind, plural, namespaced: true })
+
+export const SERVICE_FENCE: ResourceType = namespaced('microservice.slime.io/v1alpha1', 'ServiceFence', 'servicefences')
+/** The version that the tutorial shows; every Istio from 1.8 on serves it. */
+export const SIDECAR: ResourceType = namespaced('networking.istio.io/v1beta1', 'Sidecar', 'sidecars')
+export const VIRTUAL_SERVICE: ResourceType = namespaced('networking.istio.io/v1beta1', 'VirtualService', 'virtualservices')
+export const SERVICE_ENTRY: ResourceType = namespaced('networking.istio.io/v1beta1', 'ServiceEntry', 'serviceentries')
+export const SERVICE: ResourceType = namespaced('v1', 'Service', 'services')
+export const NAMESPACE: ResourceType = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }
+export const ENDPOINT_SLICE: ResourceType = namespaced('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices')
+export const EVENT: ResourceType = namespaced('v1', 'Event', 'events')
+
+/** Who we are in managedFields. */
+export const FIELD_MANAGER = 'slime-lazyload'
+/** Which control plane an object is for (https://istio.io/latest/docs/reference/config/labels/). */
+export const REVISION_LABEL = 'istio.io/rev'

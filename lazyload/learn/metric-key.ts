@@ -1,0 +1,41 @@
+/**
+ * Keys of `status.metricStatus`: one label set of a metric as text, `{destination_service="details.default.svc.cluster.local"}`.
+ * What was learned is stored there and nowhere else (spec 3.4).
+ */
+import { completeHost, isHostName } from '../mesh/host-name.ts'
+
+/** First labels: the hop itself, and what Istio's telemetry calls a destination that it cannot name. */
+const NEVER_LEARNED: ReadonlySet<string> = new Set(['global-sidecar', 'unknown'])
+
+export function keyOfHost(host: string): string {
+  return `{destination_service="${host}"}`
+}
+
+/**
+ * The full host name that a key tells of, for a fence in `namespace`; undefined where it tells of none: another first label, more
+ * than one label, an empty or unknown destination, the global-sidecar itself.
+ */
+export function hostOfKey(key: string, namespace: string): string | undefined {
+  const text = key.replace(/^\{/, '').replace(/\}$/, '')
+  if (!text.startsWith('destination_service') && !text.startsWith('request_host')) return undefined
+  const pieces = text.split('"')
+  if (pieces.length !== 3) return undefined
+  return learnableHost(pieces[1]!.split(':', 1)[0]!, namespace)
+}
+
+/** `name` as a full host name if a fence in `namespace` can depend on it. */
+export function learnableHost(name: string, namespace: string): string | undefined {
+  const short = name.toLowerCase()
+  const host = completeHost(short, namespace)
+  return isHostName(short) && isHostName(host) && !NEVER_LEARNED.has(host.split('.', 1)[0]!) ? host : undefined
+}
+
+/** Learned hosts with the keys that tell of each: several spellings may mean one host. */
+export function learnedHosts(metricStatus: Readonly<Record<string, unknown>> | null | undefined, namespace: string): ReadonlyMap<string, readonly string[]> {
+  const hosts = new Map<string, string[]>()
+  for (const [key, value] of Object.entries(metricStatus ?? {})) {
+    const host = value === null ? undefined : hostOfKey(key, namespace)
+    if (host !== undefined) hosts.set(host, [...(hosts.get(host) ?? []), key])
+  }
+  return hosts
+}

@@ -1,0 +1,48 @@
+/** Host names of the mesh: short names completed, addresses and nonsense told apart. */
+import { isIP } from 'node:net'
+
+export const CLUSTER_DOMAIN = 'svc.cluster.local'
+
+const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/
+const MAX_LENGTH = 253
+
+/** True for a DNS name as Istio accepts it in `Sidecar.egress.hosts`, also with a leading `*.`; false for IP addresses. */
+export function isHostName(host: string): boolean {
+  if (host.length === 0 || host.length > MAX_LENGTH || isIP(host) !== 0) return false
+  const labels = host.split('.')
+  if (labels[0] === '*') labels.shift()
+  return labels.length > 0 && labels.every((label) => LABEL.test(label))
+}
+
+/** `namespace` of `namespace/*`, which stands for every service of a namespace; undefined for anything else. */
+export function namespaceOfAll(host: string): string | undefined {
+  const namespace = host.endsWith('/*') ? host.slice(0, -2) : ''
+  return LABEL.test(namespace) && !namespace.includes('_') ? namespace : undefined
+}
+
+export function serviceHost(name: string, namespace: string): string {
+  return `${name}.${namespace}.${CLUSTER_DOMAIN}`
+}
+
+/** `namespace/name` of `name.namespace.svc.cluster.local`; undefined for another host. */
+export function serviceOf(host: string): string | undefined {
+  const labels = host.split('.')
+  return labels.length === 5 && labels.slice(2).join('.') === CLUSTER_DOMAIN ? `${labels[1]}/${labels[0]}` : undefined
+}
+
+/** As a metric writes it (spec 3.4): one label is a service of `namespace`, two are service and namespace. */
+export function completeHost(host: string, namespace: string): string {
+  const labels = host.split('.').length
+  if (labels === 1) return serviceHost(host, namespace)
+  return labels === 2 ? `${host}.${CLUSTER_DOMAIN}` : host
+}
+
+/** As Istio reads a VirtualService: only a name without a dot is short (`ResolveShortnameToFQDN` in istio.io/istio/pilot/pkg/model). */
+export function completeShortName(host: string, namespace: string): string {
+  return host.includes('.') || host === '*' ? host : serviceHost(host, namespace)
+}
+
+/** `authority` of a request without its port, lower case: `details`, `details.default`, `[::1]`. */
+export function withoutPort(authority: string): string {
+  return authority.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '')
+}

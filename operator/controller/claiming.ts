@@ -1,0 +1,51 @@
+/** Claiming: what another SlimeBoot has already, known from the claims table and from what lives in the cluster, before any write. */
+import { identityOf, keyOf, type KubeObject } from '../../runtime/object.ts'
+import type { Claim, ClaimConflict, Claims } from '../apply/claims.ts'
+import { sharedPorts } from '../apply/claims.ts'
+import { ReconcileError } from '../apply/failure.ts'
+import type { Live } from '../apply/live.ts'
+import { claimedOwner, ownershipOf } from '../apply/ownership.ts'
+import { catchAllOf, isCatchAll } from '../apply/prune.ts'
+import type { Compiled } from './compile.ts'
+
+export interface ClaimingDependencies {
+  readonly claims: Claims
+  readonly live: Pick<Live, 'all' | 'labelled'>
+  /** Whether this operator serves a SlimeBoot of this key. */
+  readonly isServed: (key: string) => boolean
+}
+
+const LISTED = 10
+
+/**
+ * Registers what `boot` renders. Throws ReconcileError `Conflict` where another SlimeBoot has some of it. A live catch-all counts also
+ * when its SlimeBoot was not reconciled yet, as after a restart, or is served by another operator.
+ */
+export function claimAll({ claims, live, isServed }: ClaimingDependencies, boot: KubeObject, { claim, owner }: Compiled): void {
+  const claimant = { key: owner.key, createdAt: boot.metadata.creationTimestamp ?? '' }
+  const holding = holdingOf(live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours'))
+  const conflicts = [...claims.claim(claimant, claim, holding), ...liveConflicts(live.all(), keyOf(boot), claim, holding)]
+  if (conflicts.length === 0) return
+  for (const { holder } of conflicts) claims.await(holder, owner.key)
+  const holders = [...Map.groupBy(conflicts, ({ holder }) => holder)].map(([holder, subjects]) => {
+    const named = [...new Set(subjects.map(({ subject }) => subject))].sort().slice(0, LISTED)
+    return `SlimeBoot ${holder} has ${named.join(', ')}${isServed(holder) ? '' : ' (where it is gone, "slimeboot prune-orphans" removes what it left)'}`
+  })
+  throw new ReconcileError('Conflict', `${holders.sort().join('; ')}, and came first. Change one of the two; nothing was applied.`, 'heals')
+}
+
+function holdingOf(objects: readonly KubeObject[]): Claim {
+  return { objects: new Set(objects.map(identityOf)), catchAlls: objects.filter(isCatchAll).map(catchAllOf) }
+}
+
+/** Ports of ours on which a catch-all of another SlimeBoot lives, but none of ours yet. */
+function liveConflicts(objects: readonly KubeObject[], key: string, { catchAlls: wanted }: Claim, { catchAlls: holding }: Claim): readonly ClaimConflict[] {
+  return objects.filter(isCatchAll).flatMap((object) => {
+    const holder = claimedOwner(object)
+    if (holder === undefined || holder === key) return []
+    const theirs = catchAllOf(object)
+    const held = new Set(holding.flatMap((ours) => sharedPorts(theirs, ours)))
+    const subjects = wanted.flatMap((ours) => sharedPorts(theirs, ours)).filter((subject) => !held.has(subject))
+    return subjects.map((subject) => ({ holder, subject }))
+  })
+}
