@@ -7,7 +7,7 @@ WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY . .
-RUN node_modules/.bin/node tools/build.ts
+RUN node_modules/.bin/node tools/build.ts --bundle-only
 
 # Node and nothing else: no shell, no package manager, not root (uid 65532).
 FROM gcr.io/distroless/nodejs24-debian13:nonroot

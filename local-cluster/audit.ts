@@ -17,6 +17,8 @@ export interface AuditEvent {
   readonly code: number
   readonly requestURI: string
   readonly requestReceivedTimestamp: Date
+  /** When it was answered; a watch: when it ended. */
+  readonly stageTimestamp: Date
 }
 
 /** Log everything once, when it has been answered. */
@@ -32,6 +34,7 @@ interface LogLine {
   readonly requestURI: string
   readonly userAgent?: string
   readonly requestReceivedTimestamp: string
+  readonly stageTimestamp: string
   readonly user?: { readonly username?: string }
   readonly responseStatus?: { readonly code?: number }
   readonly objectRef?: {
@@ -55,7 +58,7 @@ export async function readAuditLog(file: string, since?: Date): Promise<AuditEve
 
 function parseLine(line: string): AuditEvent | undefined {
   if (!line.endsWith('}')) return undefined // The last line may be half written.
-  const { verb, requestURI, userAgent, user, objectRef, responseStatus, requestReceivedTimestamp } = JSON.parse(line) as LogLine
+  const { verb, requestURI, userAgent, user, objectRef, responseStatus, ...times } = JSON.parse(line) as LogLine
   return {
     user: user?.username ?? '',
     userAgent: userAgent ?? '',
@@ -67,6 +70,7 @@ function parseLine(line: string): AuditEvent | undefined {
     subresource: objectRef?.subresource ?? '',
     code: responseStatus?.code ?? 0,
     requestURI,
-    requestReceivedTimestamp: new Date(requestReceivedTimestamp),
+    requestReceivedTimestamp: new Date(times.requestReceivedTimestamp),
+    stageTimestamp: new Date(times.stageTimestamp),
   }
 }

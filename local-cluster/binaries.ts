@@ -83,7 +83,7 @@ function missingTools(problem: string, download: unknown): string {
 }
 
 /** `$XDG_CACHE_HOME/slimeboot`, or `~/.cache/slimeboot`. */
-function cacheFolder(environment: NodeJS.ProcessEnv): string {
+export function cacheFolder(environment: NodeJS.ProcessEnv): string {
   const base = environment['XDG_CACHE_HOME'] ?? ''
   return join(base === '' ? join(environment['HOME'] ?? homedir(), '.cache') : base, 'slimeboot')
 }

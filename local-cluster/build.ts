@@ -60,11 +60,11 @@ export async function buildControlPlane(folder: string, environment: NodeJS.Proc
 
 type Go = (args: readonly string[], onLine?: (line: string) => void) => Promise<string>
 
-/** A function that runs `go` in our module: what it wrote, each line of it to `onLine` as it comes. */
-function goRunner(environment: NodeJS.ProcessEnv): Go {
+/** A function that runs `go` in a module: what it wrote, each line of it to `onLine` as it comes. */
+export function goRunner(environment: NodeJS.ProcessEnv, folder = MODULE_DIR): Go {
   const env = { ...environment, CGO_ENABLED: '0', GOWORK: 'off', GOOS: '', GOARCH: '' }
   return async (args, onLine) => {
-    const child = spawn('go', args, { cwd: MODULE_DIR, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('go', args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
     const output: string[] = []
     const errors: string[] = []
     createInterface({ input: child.stdout }).on('line', (line) => output.push(line))
@@ -74,7 +74,7 @@ function goRunner(environment: NodeJS.ProcessEnv): Go {
     })
     const [code] = (await once(child, 'close')) as [number | null]
     if (code === 0) return output.join('\n')
-    throw new Error(`go ${args[0]} failed in ${MODULE_DIR}:\n${errors.slice(-ERROR_LINES_SHOWN).join('\n')}`)
+    throw new Error(`go ${args[0]} failed in ${folder}:\n${errors.slice(-ERROR_LINES_SHOWN).join('\n')}`)
   }
 }
 

@@ -24,6 +24,8 @@ export interface OperatorConfig {
   readonly leaderElection: ElectionConfig | undefined
   /** Name of this replica, for Events, Lease and user agent. */
   readonly podName: string
+  /** Undefined outside a pod. */
+  readonly podNamespace: string | undefined
 }
 
 export interface ElectionConfig {
@@ -33,7 +35,7 @@ export interface ElectionConfig {
 }
 
 /** What the flags give; `configOf` makes the configuration of it. */
-export interface RunFlags extends Omit<OperatorConfig, 'podName' | 'leaderElection' | 'healthAddress'> {
+export interface RunFlags extends Omit<OperatorConfig, 'podName' | 'podNamespace' | 'leaderElection' | 'healthAddress'> {
   readonly healthAddress: Address | false
   readonly leaderElect: boolean
   readonly leaderElectNamespace: string | undefined
@@ -168,6 +170,7 @@ export function configOf({
     healthAddress: healthAddress === false ? undefined : healthAddress,
     leaderElection: leaderElect ? election() : undefined,
     podName: process.env['POD_NAME'] ?? hostname(),
+    podNamespace: process.env['POD_NAMESPACE'] ?? podNamespace(),
   })
 }
 

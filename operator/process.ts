@@ -51,6 +51,7 @@ export async function runOperator(config: OperatorConfig): Promise<void> {
     workers: config.workers,
     meshSettle: config.meshSettle,
     metrics,
+    operatorNamespace: config.podNamespace,
     ...(operatorDefaults === undefined ? {} : { operatorDefaults }),
   })
   metrics.watchQueue(controller.queue)

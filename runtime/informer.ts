@@ -17,6 +17,8 @@ export interface InformerOptions {
   readonly transform?: (object: KubeObject) => KubeObject
   /** After every change of the cache; `previous` or `current` is undefined for new and gone objects. Must not throw and must not wait. */
   readonly onChange?: (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
+  /** The kind can be watched again after it was missing or forbidden. */
+  readonly onRegained?: () => void
   /** Each failure that leads to a retry; a missing kind once, until it is there. */
   readonly onProblem?: (problem: InformerProblem) => void
   readonly timing?: Partial<Timing>
@@ -42,17 +44,22 @@ interface Timing {
   readonly missingKindMs: number
 }
 
+const GRAVES = 1000
+
 const TIMING: Timing = { watchSeconds: 300, inactivityMs: 150_000, backoffMs: 200, maxBackoffMs: 20_000, missingKindMs: 10_000 }
 
 export type Informer = ReturnType<typeof createInformer>
 
 export function createInformer(options: InformerOptions) {
-  const { client, type, namespace, labelSelector, transform = (object) => object, onChange = () => {}, onProblem = () => {} } = options
+  const { client, type, namespace, labelSelector, transform = (object) => object, onChange = () => {}, onRegained = () => {}, onProblem = () => {} } = options
   const timing = { ...TIMING, ...options.timing }
   const store = new Map<string, KubeObject>()
+  /** Resource versions at which objects went, the latest ones. */
+  const graves = new Map<string, string>()
   let resourceVersion: string | undefined
   let synced = false
   let kindMissing = false
+  let forbidden = false
   let heardAt = 0
   let relists = 0
   const waiting: (() => void)[] = []
@@ -60,6 +67,9 @@ export function createInformer(options: InformerOptions) {
   function put(object: KubeObject, source: ChangeSource = 'watch'): void {
     const key = keyOf(object)
     const previous = store.get(key)
+    // a write of ours was answered after the watch had told that the object is gone
+    const grave = graves.get(key)
+    if (grave !== undefined && compareResourceVersions(object.metadata.resourceVersion, grave) <= 0) return
     // our own write is in the cache before its event comes: events older than what is known are ignored
     if (
       previous !== undefined &&
@@ -75,9 +85,16 @@ export function createInformer(options: InformerOptions) {
   function drop(object: KubeObject): void {
     const key = keyOf(object)
     const previous = store.get(key)
-    if (previous === undefined || compareResourceVersions(object.metadata.resourceVersion, previous.metadata.resourceVersion) < 0) return
+    if (previous !== undefined && compareResourceVersions(object.metadata.resourceVersion, previous.metadata.resourceVersion) < 0) return
+    bury(key, object.metadata.resourceVersion)
+    if (previous !== undefined) onChange(previous, undefined, 'watch')
+  }
+
+  function bury(key: string, at: string | undefined): void {
     store.delete(key)
-    onChange(previous, undefined, 'watch')
+    graves.delete(key)
+    graves.set(key, at ?? '')
+    if (graves.size > GRAVES) for (const oldest of graves.keys()) return void graves.delete(oldest)
   }
 
   function markSynced(): void {
@@ -96,11 +113,17 @@ export function createInformer(options: InformerOptions) {
     markSynced()
   }
 
+  function markSeen(): void {
+    const regained = kindMissing || forbidden
+    kindMissing = false
+    forbidden = false
+    if (regained) onRegained()
+  }
+
   async function relist(signal: AbortSignal): Promise<void> {
     relists++
     // `0` is served from the API server's cache, as client-go does; after a 410 the list must be as new as the error was
     const list = await client.list(type, { namespace, labelSelector, signal, ...(relists === 1 ? { resourceVersion: '0' } : {}) })
-    kindMissing = false
     const seen = new Set<string>()
     for (const item of list.items) {
       seen.add(keyOf(item))
@@ -108,7 +131,7 @@ export function createInformer(options: InformerOptions) {
     }
     for (const [key, object] of [...store]) {
       if (seen.has(key) || compareResourceVersions(object.metadata.resourceVersion, list.resourceVersion) > 0) continue
-      store.delete(key)
+      bury(key, list.resourceVersion)
       onChange(object, undefined, 'watch')
     }
     resourceVersion = list.resourceVersion
@@ -119,6 +142,7 @@ export function createInformer(options: InformerOptions) {
     const timeoutSeconds = Math.round(jittered(timing.watchSeconds, 0.2))
     const response = await client.watch(type, { namespace, labelSelector, resourceVersion: resourceVersion!, timeoutSeconds, signal })
     heardAt = performance.now()
+    markSeen()
     for await (const event of readWatch(response, timing.inactivityMs)) {
       heardAt = performance.now()
       if (event.type === 'BOOKMARK') resourceVersion = event.resourceVersion
@@ -150,6 +174,11 @@ export function createInformer(options: InformerOptions) {
           await sleep(jittered(timing.missingKindMs), signal)
           continue
         }
+        if (hasCode(error, 403)) {
+          // others can go on; who needs this kind is told so
+          forbidden = true
+          markSynced()
+        }
         if (performance.now() - startedAt > timing.maxBackoffMs) backoff.reset()
         const asked = error instanceof ApiError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0
         // a watch that fell silent is opened again at once: the connection is at fault, not the server
@@ -170,6 +199,8 @@ export function createInformer(options: InformerOptions) {
     synced: () => synced,
     /** The API server does not know the kind: its CRD is missing. */
     kindMissing: () => kindMissing,
+    /** Listing or watching is forbidden: the cache is empty or out of date. */
+    forbidden: () => forbidden,
     relists: () => relists,
     /** Milliseconds since anything was heard: an event, a bookmark, a new watch. */
     silentMs: () => performance.now() - heardAt,

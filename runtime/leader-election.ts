@@ -128,16 +128,22 @@ export function createLeaderElection(options: LeaderElectionOptions) {
   /** One look, bounded in time. False for every failure but a lease that is lost. */
   async function attempt(signal: AbortSignal): Promise<boolean> {
     const limitMs = Math.max(0, Math.min(renewDeadlineMs / 2, leading ? deadline - now() : Infinity))
+    // not AbortSignal.timeout: that one fires after a request that has ended, too
+    const limit = new AbortController()
+    const timer = setTimeout(() => limit.abort(), limitMs)
     try {
-      return await acquireOrRenew(AbortSignal.any([signal, AbortSignal.timeout(limitMs)]))
+      return await acquireOrRenew(AbortSignal.any([signal, limit.signal]))
     } catch (error) {
       if (error instanceof LeaseLostError) throw error
       // another candidate was faster
       if (signal.aborted || (!leading && hasCode(error, 409))) return false
-      const failure = error instanceof Error ? error : new Error(String(error))
+      const silent = error instanceof Error && error.name === 'AbortError'
+      const failure = silent ? new Error(`no answer within ${(limitMs / 1000).toFixed(1)} s`, { cause: error }) : (error as Error)
       if (failure.message !== problem) onProblem?.(failure)
       problem = failure.message
       return false
+    } finally {
+      clearTimeout(timer)
     }
   }
 

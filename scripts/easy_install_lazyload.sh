@@ -9,9 +9,8 @@ set -uo pipefail
 
 # --- the same in easy_install_lazyload.sh and easy_uninstall_lazyload.sh (a test compares) ---
 
-# Where the files of a release are: $BASE_URL/<tag or commit>/<path>. A mirror sets SLIMEBOOT_BASE_URL and SLIMEBOOT_TAGS_URL.
+# Where the files of a release are: $BASE_URL/<tag or commit>/<path>.
 BASE_URL=${SLIMEBOOT_BASE_URL:-https://raw.githubusercontent.com/slime-io/lazyload}
-TAGS_URL=${SLIMEBOOT_TAGS_URL:-https://api.github.com/repos/slime-io/lazyload/tags}
 DEFAULT_NAMESPACE=mesh-operator
 NAMESPACE=$DEFAULT_NAMESPACE
 CONTEXT=
@@ -114,6 +113,8 @@ denied_rights() {
 
 # --- end of what is the same ---
 
+# The list of tags, latest first; a mirror sets SLIMEBOOT_BASE_URL and SLIMEBOOT_TAGS_URL.
+TAGS_URL=${SLIMEBOOT_TAGS_URL:-https://api.github.com/repos/slime-io/lazyload/tags}
 TIMEOUT=300
 DRY_RUN=
 WAIT=yes
@@ -181,7 +182,7 @@ get_files() {
     echo 'No specified tag or commit. Use the latest tag.'
     find_latest_tag
   fi
-  [ -n "$FOLDER" ] && ok "Files beside this script ($FOLDER)" || ok "Release $TAG"
+  ok "${FOLDER:+Files beside this script: $FOLDER}${TAG:+Release $TAG}"
   for path in deploy/slimeboot.yaml deploy/slimeboot-before-1.30.yaml "samples/slimeboot_lazyload${PILOT:+_pilot}.yaml"; do
     if [ -n "$FOLDER" ]; then cp "$FOLDER/$path" "$WORK/" || exit 1; else fetch "$TAG" "$path" "$WORK/${path##*/}"; fi
   done
@@ -192,7 +193,7 @@ find_latest_tag() {
   need_curl
   code=$(download "$TAGS_URL" "$WORK/tags")
   case $code in
-    200) TAG=$(tr ',{' '\n\n' <"$WORK/tags" | sed -n 's/^ *"name": *"\([^"]*\)".*/\1/p' | head -1) ;;
+    200) TAG=$(tr ',{' '\n' <"$WORK/tags" | sed -n 's/^ *"name": *"\([^"]*\)".*/\1/p' | head -1) ;;
     403 | 429)
       bad "$TAGS_URL: HTTP $code, the limit of requests without a login is used up."
       echo '    Name a release, which needs no look-up: easy_install_lazyload.sh v0.1.2. Or wait an hour.'
@@ -357,7 +358,7 @@ apply_operator() {
       documents keep Namespace CustomResourceDefinition ClusterRole ClusterRoleBinding ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding <"$WORK/deploy.yaml" |
         k apply --server-side --force-conflicts --dry-run=server -f - 2>"$WORK/error" | detail
       documents drop Namespace CustomResourceDefinition ClusterRole ClusterRoleBinding ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding <"$WORK/deploy.yaml" |
-        awk -v ns="$NAMESPACE" '/^kind: / { kind = tolower($2) } /^  name: / { print kind "/" $2 " would be created in namespace " ns " (not tried: there is no such namespace yet)" }' | detail
+        awk -v ns="$NAMESPACE" '/^---/ { named = 0 } /^kind: / { kind = tolower($2) } /^  name: / && !named++ { print kind "/" $2 " would be created in namespace " ns " (not tried: there is no such namespace yet)" }' | detail
     fi
     [ ! -s "$WORK/error" ] || { bad 'The operator would be refused:'; detail <"$WORK/error"; exit 1; }
     ok 'Operator: would be applied as above'
@@ -379,13 +380,12 @@ wait_for_crds() {
 }
 
 wait_for_operator() {
-  local deadline=$((SECONDS + TIMEOUT)) state said='' now
-  # generation, observed; wanted, updated, available, all
-  until state=$(k get deployment slime-boot -n "$NAMESPACE" -o 'go-template={{.metadata.generation}} {{or .status.observedGeneration 0}} {{.spec.replicas}} {{or .status.updatedReplicas 0}} {{or .status.availableReplicas 0}} {{or .status.replicas 0}}' 2>"$WORK/error") && rolled_out $state; do
+  local deadline=$((SECONDS + TIMEOUT)) said='' now
+  until rolled_out; do
     now=$(pod_causes)
     if [ -n "$now" ] && [ "$now" != "$said" ]; then printf '%s\n' "$now" | detail; said=$now; fi
     if [ "$SECONDS" -ge "$deadline" ]; then
-      printf '%s\n' "${now:-Deployment slime-boot: generation, observed, wanted, updated, available, all: $state}" >"$WORK/error"
+      printf '%s\n' "${now:-See: kubectl describe pods -n $NAMESPACE -l name=slime-boot}" >"$WORK/error"
       stopped "The operator is not available after $TIMEOUT s:" 4
     fi
     sleep 1
@@ -393,12 +393,21 @@ wait_for_operator() {
   ok 'Operator is available'
 }
 
-rolled_out() { [ "$2" -ge "$1" ] && [ "$4" -ge "$3" ] && [ "$5" -ge "$3" ] && [ "$6" -le "$3" ]; }
+# All replicas are of this generation and available, and no other is left.
+rolled_out() {
+  local generation observed wanted updated available all
+  read -r generation observed wanted updated available all <<<"$(k get deployment slime-boot -n "$NAMESPACE" -o "go-template={{.metadata.generation}} \
+{{or .status.observedGeneration 0}} {{.spec.replicas}} {{or .status.updatedReplicas 0}} {{or .status.availableReplicas 0}} {{or .status.replicas 0}}" 2>/dev/null | tr '\n' ' ')"
+  [ -n "$all" ] && [ "$observed" -ge "$generation" ] && [ "$updated" -ge "$wanted" ] && [ "$available" -ge "$wanted" ] && [ "$all" -le "$wanted" ]
+}
 
 # Why pods of the operator do not run: of each container that waits, of the scheduler, of a ReplicaSet that may not create pods.
 pod_causes() {
-  k get pods -n "$NAMESPACE" -l name=slime-boot -o 'go-template={{range .items}}{{$pod := .metadata.name}}{{range .status.conditions}}{{if and (eq .type "PodScheduled") (eq .status "False")}}Pod {{$pod}}: {{.reason}}: {{.message}}{{"\n"}}{{end}}{{end}}{{range .status.containerStatuses}}{{with .state.waiting}}{{if ne .reason "ContainerCreating"}}Pod {{$pod}}: {{.reason}}{{with .message}}: {{.}}{{end}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}' 2>/dev/null
-  k get deployment slime-boot -n "$NAMESPACE" -o 'go-template={{range .status.conditions}}{{if eq .type "ReplicaFailure"}}{{.reason}}: {{.message}}{{"\n"}}{{end}}{{end}}' 2>/dev/null
+  k get pods -n "$NAMESPACE" -l name=slime-boot -o "go-template={{range .items}}{{with .status}}\
+{{range .conditions}}{{if and (eq .type \"PodScheduled\") (eq .status \"False\")}}Pod: {{.reason}}: {{.message}}{{\"\\n\"}}{{end}}{{end}}\
+{{range .containerStatuses}}{{with .state.waiting}}{{if ne .reason \"ContainerCreating\"}}Pod: {{.reason}}{{with .message}}: {{.}}{{end}}{{\"\\n\"}}{{end}}{{end}}{{end}}\
+{{end}}{{end}}" 2>/dev/null | sort -u
+  k get deployment slime-boot -n "$NAMESPACE" -o "go-template={{range .status.conditions}}{{if eq .type \"ReplicaFailure\"}}{{.reason}}: {{.message}}{{\"\\n\"}}{{end}}{{end}}" 2>/dev/null
 }
 
 apply_slimeboot() {
@@ -431,22 +440,26 @@ wait_for_slimeboots() {
       # A condition of an earlier generation, or of the earlier operator, tells nothing.
       if [ -n "$generation" ] && [ "${observed:-none}" = "$generation" ]; then
         [ "$status" != True ] || break
-        if [ "$reason $message" != "$said" ]; then said="$reason $message"; printf '%s: %s\n' "$reason" "$message" | detail; fi
+        if [ "$reason $message" != "$said" ]; then said="$reason $message"; printf '%s: %s\n' "$reason" "$message" | tr "$LINE_END" '\n' | detail; fi
         case $reason in InvalidSpec | RenderFailed | NoRole) deadline=$SECONDS ;; esac
       fi
       if [ "$SECONDS" -ge "$deadline" ]; then
-        printf '%s\n' "${said:-The operator has not said anything about it: kubectl logs -n $NAMESPACE deployment/slime-boot}" >"$WORK/error"
+        printf '%s\n' "${said:-The operator has not said anything about it: kubectl logs -n $NAMESPACE deployment/slime-boot}" | tr "$LINE_END" '\n' >"$WORK/error"
         stopped "SlimeBoot $namespace/$name is not Ready:" 4
       fi
       sleep 1
     done
-    ok "SlimeBoot $namespace/$name is Ready: $message"
+    ok "SlimeBoot $namespace/$name is Ready: ${message%%"$LINE_END"*}"
+    case $message in *"$LINE_END"*) printf '%s\n' "${message#*"$LINE_END"}" | tr "$LINE_END" '\n' | detail ;; esac
   done < <(sort -u "$WORK/boots")
 }
 
+# Stands for the end of a line in a message that is read as one line.
+LINE_END=$'\037'
+
 # generation, then of condition Ready: observedGeneration, status, reason, message on one line.
 ready_of() {
-  k get slimeboot "$2" -n "$1" -o 'go-template={{.metadata.generation}}{{with .status}}{{range .conditions}}{{if eq .type "Ready"}} {{or .observedGeneration 0}} {{.status}} {{.reason}} {{.message}}{{end}}{{end}}{{end}}' 2>/dev/null | tr '\n' ' '
+  k get slimeboot "$2" -n "$1" -o 'go-template={{.metadata.generation}}{{with .status}}{{range .conditions}}{{if eq .type "Ready"}} {{or .observedGeneration 0}} {{.status}} {{.reason}} {{.message}}{{end}}{{end}}{{end}}' 2>/dev/null | tr '\n' "$LINE_END"
 }
 
 # The earlier operator's records of its releases serve nobody any more once a SlimeBoot is taken over.

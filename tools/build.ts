@@ -1,9 +1,16 @@
-/** `npm run build`: dist/slimeboot.mjs, one file that needs nothing but Node (the command line with templates and CRDs in it), and `deploy/`. */
+/**
+ * `npm run build`: dist/slimeboot.mjs, one file that needs nothing but Node (the command line with templates and CRDs in it), and the
+ * committed files that are made from the sources, in `deploy/` and `docs/` (not with `--bundle-only`).
+ */
 import { build, type BuildFailure, type Plugin } from 'esbuild'
-import { chmodSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
 import { readAssets } from '../operator/assets.ts'
-import { writeDeployFiles } from './deploy.ts'
+import { deployFiles } from './deploy.ts'
+import { FIELD_DOCS, fieldDocs } from './field-docs.ts'
+import { REASON_DOCS, reasonDocs } from './reason-docs.ts'
+import { RIGHTS_DOCS, rightsDocs } from './rights-docs.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const BUNDLE = join(ROOT, 'dist', 'slimeboot.mjs')
@@ -13,10 +20,19 @@ import { createRequire as createRequireForBundle } from 'node:module'
 const require = createRequireForBundle(import.meta.url)`
 
 if (import.meta.main) {
+  const { values } = parseArgs({ options: { 'bundle-only': { type: 'boolean', default: false } } })
   const startedAt = performance.now()
   await writeBundle(BUNDLE)
   console.log(`dist/slimeboot.mjs: ${(statSync(BUNDLE).size / 1e6).toFixed(1)} MB in ${Math.round(performance.now() - startedAt)} ms`)
-  for (const line of writeDeployFiles()) console.log(line)
+  if (!values['bundle-only']) for (const file of writeGenerated()) console.log(`${file}: changed`)
+}
+
+/** Writes the committed files that are made from the sources; returns those that were stale. */
+function writeGenerated(): readonly string[] {
+  const files = new Map([...deployFiles(), [FIELD_DOCS, fieldDocs()], [REASON_DOCS, reasonDocs()], [RIGHTS_DOCS, rightsDocs()]])
+  const stale = [...files].filter(([file, text]) => !existsSync(file) || readFileSync(file, 'utf8') !== text)
+  for (const [file, text] of stale) writeFileSync(file, text)
+  return stale.map(([file]) => relative(ROOT, file))
 }
 
 /** Writes the bundle to `outfile`. Ends the process when it cannot be made; esbuild has said why. */

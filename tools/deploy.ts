@@ -1,10 +1,10 @@
 /**
  * Makes the generated files of `deploy/`: roles from the templates, admission policies, the CRDs, and the rendered files that are
  * applied as they are: `deploy/slimeboot.yaml`, and one without admission policies for Kubernetes before 1.30.
- * Run by `npm run build`; a test fails when a file is stale.
+ * `npm run build` writes them; a test fails when a file is stale.
  */
 import { dump, loadAll } from 'js-yaml'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readAssets } from '../operator/assets.ts'
 import { INVENTORY } from '../operator/render/inventory.ts'
@@ -27,7 +27,12 @@ export function shippedRoles(): readonly Role[] {
   return [...operatorRoles(renderedTypes(INVENTORY, readAssets('templates'))), LAZYLOAD_ROLE, PILOT_ROLE, INSTALLER, BINDER]
 }
 
-/** Path relative to `deploy/` to text, for every generated file. */
+/** Path to text, for every generated file. */
+export function deployFiles(): ReadonlyMap<string, string> {
+  return new Map([...generatedFiles()].map(([file, text]) => [join(FOLDER, file), text]))
+}
+
+/** The same by path relative to `deploy/`. */
 export function generatedFiles(): ReadonlyMap<string, string> {
   const defaults = { namespace: String(DEFAULTS['namespace']), istioNamespace: String(DEFAULTS['istioNamespace']) }
   const [cluster, objects, own, lazyload, pilot, installer, binder] = shippedRoles()
@@ -91,13 +96,3 @@ function rendered(generated: ReadonlyMap<string, string>, keep: (file: string) =
   })
   return `${GENERATED}# Apply with: kubectl apply --server-side --force-conflicts -f FILE\n${texts.join('---\n')}`
 }
-
-/** Writes all generated files; returns a line for each. */
-export function writeDeployFiles(): readonly string[] {
-  return [...generatedFiles()].map(([file, text]) => {
-    writeFileSync(join(FOLDER, file), text)
-    return `deploy/${file}: ${loadAll(text).length} documents`
-  })
-}
-
-if (import.meta.main) for (const line of writeDeployFiles()) console.log(line)

@@ -1,5 +1,5 @@
 // The Helm operator that the benchmarks compare with; `go build` of the tool below makes it (bench/harness/peer.ts).
-module slimeboot.io/bench/helm-operator
+module slime.io/bench/helm-operator
 
 go 1.26
 

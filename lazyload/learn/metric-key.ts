@@ -15,26 +15,30 @@ export function keyOfHost(host: string): string {
  * The full host name that a key tells of, for a fence in `namespace`; undefined where it tells of none: another first label, more
  * than one label, an empty or unknown destination, the global-sidecar itself.
  */
-export function hostOfKey(key: string, namespace: string): string | undefined {
+export function hostOfKey(key: string, namespace: string, isExternal?: (host: string) => boolean): string | undefined {
   const text = key.replace(/^\{/, '').replace(/\}$/, '')
   if (!text.startsWith('destination_service') && !text.startsWith('request_host')) return undefined
   const pieces = text.split('"')
   if (pieces.length !== 3) return undefined
-  return learnableHost(pieces[1]!.split(':', 1)[0]!, namespace)
+  return learnableHost(pieces[1]!.split(':', 1)[0]!, namespace, isExternal)
 }
 
-/** `name` as a full host name if a fence in `namespace` can depend on it. */
-export function learnableHost(name: string, namespace: string): string | undefined {
+/** `name` as a full host name if a fence in `namespace` can depend on it; a host that the mesh knows as it is stays as it is. */
+export function learnableHost(name: string, namespace: string, isExternal: (host: string) => boolean = () => false): string | undefined {
   const short = name.toLowerCase()
-  const host = completeHost(short, namespace)
+  const host = isExternal(short) ? short : completeHost(short, namespace)
   return isHostName(short) && isHostName(host) && !NEVER_LEARNED.has(host.split('.', 1)[0]!) ? host : undefined
 }
 
 /** Learned hosts with the keys that tell of each: several spellings may mean one host. */
-export function learnedHosts(metricStatus: Readonly<Record<string, unknown>> | null | undefined, namespace: string): ReadonlyMap<string, readonly string[]> {
+export function learnedHosts(
+  metricStatus: Readonly<Record<string, unknown>> | null | undefined,
+  namespace: string,
+  isExternal?: (host: string) => boolean,
+): ReadonlyMap<string, readonly string[]> {
   const hosts = new Map<string, string[]>()
   for (const [key, value] of Object.entries(metricStatus ?? {})) {
-    const host = value === null ? undefined : hostOfKey(key, namespace)
+    const host = value === null ? undefined : hostOfKey(key, namespace, isExternal)
     if (host !== undefined) hosts.set(host, [...(hosts.get(host) ?? []), key])
   }
   return hosts

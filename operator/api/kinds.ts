@@ -11,6 +11,7 @@ export const POD: ResourceType = namespaced('v1', 'Pod', 'pods')
 export const EVENT: ResourceType = namespaced('v1', 'Event', 'events')
 export const CONFIG_MAP: ResourceType = namespaced('v1', 'ConfigMap', 'configmaps')
 export const DEPLOYMENT: ResourceType = namespaced('apps/v1', 'Deployment', 'deployments')
+export const DAEMON_SET: ResourceType = namespaced('apps/v1', 'DaemonSet', 'daemonsets')
 export const HORIZONTAL_POD_AUTOSCALER: ResourceType = namespaced('autoscaling/v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers')
 export const MUTATING_WEBHOOK: ResourceType = {
   apiVersion: 'admissionregistration.k8s.io/v1',

@@ -12,6 +12,8 @@ export const OWNER_LABEL = 'config.netease.com/slimeboot'
 export const OWNED_ANNOTATION = 'config.netease.com/owned'
 /** On every rendered object: hash of what was applied, so that a field that leaves the render is taken back. */
 export const APPLIED_ANNOTATION = 'config.netease.com/applied'
+/** On a Deployment taken over from the earlier operator: hash of the spec until whose change its pod template stays as it was. */
+export const KEPT_TEMPLATE_ANNOTATION = 'config.netease.com/pod-template-kept'
 /** On a catch-all EnvoyFilter: `<scope>=<namespace of its global-sidecar>`, scope `*` for the whole mesh. */
 export const CATCH_ALL_ANNOTATION = 'config.netease.com/catch-all'
 

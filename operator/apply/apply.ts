@@ -71,6 +71,9 @@ export async function applyStep({ client, live, contests, normalForms }: ApplyDe
     }
     live.record(answer)
     if (rest.length > 0) normalForms.remember(desired, answer, rest)
+    // as after a restart: it was in its normal form already
+    if (answer.metadata.resourceVersion === step.live?.metadata.resourceVersion)
+      return { ...unchanged, mutated: normalForms.fields(desired) }
     if (step.action === 'repair') contests.repaired(subject, hash)
     return {
       object,

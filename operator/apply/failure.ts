@@ -49,11 +49,7 @@ export function failureOf(
     case 403:
       return forbidden(error, verb, object, refused, fail)
     case 404:
-      return fail(
-        'NamespaceMissing',
-        `${id}: namespace ${object.metadata.namespace ?? ''} does not exist. Create it, or set annotation config.netease.com/create-namespaces: "true".`,
-        'heals',
-      )
+      return notFound(error, object, refused, fail)
     case 409:
       return fail('Conflict', refused, 'conflict')
     case 400:
@@ -67,6 +63,22 @@ export function failureOf(
 }
 
 type Fail = (reason: ConditionReason, message: string, retry: Retry) => ReconcileError
+
+/** The object itself is created where it is not there: something that it needs is missing. */
+function notFound(error: ApiError, object: KubeObject, refused: string, fail: Fail): ReconcileError {
+  if (error.details?.kind === 'clusterroles')
+    return fail(
+      'NoRole',
+      `${objectId(object)}: ClusterRole ${error.details.name ?? ''} does not exist. Create it, or name another in spec.module[].clusterRole.`,
+      'heals',
+    )
+  if (error.details?.kind !== 'namespaces') return fail('ApplyFailed', refused, 'backoff')
+  return fail(
+    'NamespaceMissing',
+    `${objectId(object)}: namespace ${object.metadata.namespace ?? ''} does not exist. Create it, or set annotation config.netease.com/create-namespaces: "true".`,
+    'heals',
+  )
+}
 
 function forbidden(error: ApiError, verb: string, object: KubeObject, refused: string, fail: Fail): ReconcileError {
   const causes = error.details?.causes ?? []

@@ -11,12 +11,14 @@ export interface LiveOptions {
   readonly client: Client
   /** An object of ours changed otherwise than by our own write. */
   readonly onChange: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
+  /** A kind that was missing or forbidden can be watched. */
+  readonly onRegained?: () => void
   readonly onProblem?: InformerOptions['onProblem']
 }
 
 export type Live = ReturnType<typeof createLive>
 
-export function createLive({ client, onChange, onProblem }: LiveOptions) {
+export function createLive({ client, onChange, onRegained, onProblem }: LiveOptions) {
   const byOwner = new Map<string, Map<string, KubeObject>>()
 
   function index(previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource): void {
@@ -43,6 +45,7 @@ export function createLive({ client, onChange, onProblem }: LiveOptions) {
         labelSelector: OWNER_LABEL,
         transform: slim,
         onChange: index,
+        ...(onRegained === undefined ? {} : { onRegained }),
         ...(onProblem === undefined ? {} : { onProblem }),
       }),
     ]),
@@ -58,6 +61,8 @@ export function createLive({ client, onChange, onProblem }: LiveOptions) {
     all: (): readonly KubeObject[] => [...byOwner.values()].flatMap((owned) => [...owned.values()]),
     record: (object: KubeObject) => informerOf(object)?.record(object),
     forget: (object: KubeObject) => informerOf(object)?.forget(object),
+    /** The operator may not list or watch this kind: what lives of it is unknown. */
+    forbidden: (object: Pick<KubeObject, 'apiVersion' | 'kind'>): boolean => informerOf(object)?.forbidden() ?? false,
     /** The API server does not know this kind. */
     kindMissing: (object: Pick<KubeObject, 'apiVersion' | 'kind'>): boolean => informerOf(object)?.kindMissing() ?? false,
   }

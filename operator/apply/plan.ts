@@ -2,6 +2,7 @@
 import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import type { Manifest } from '../render/manifest.ts'
 import { type Difference, differences } from './difference.ts'
+import { isOfHelmRelease, keptTemplate, staleOfRelease } from './helm-release.ts'
 import { appliedHash, claimedOwner, managersOf, type Owner, ownershipOf } from './ownership.ts'
 
 export interface Step {
@@ -10,6 +11,8 @@ export interface Step {
   readonly desired: KubeObject
   readonly live: KubeObject | undefined
   readonly differences: readonly Difference[]
+  /** What the rendered pod template has otherwise, where that of the earlier operator is kept. */
+  readonly kept: readonly Difference[]
   /** `repair`: somebody changed what we applied; `change`: the SlimeBoot or the templates did. */
   readonly action: 'create' | 'change' | 'repair' | 'none'
 }
@@ -36,20 +39,25 @@ export interface PlanInput {
   readonly live: (object: KubeObject) => KubeObject | undefined
   /** Everything with the owner's label. */
   readonly labelled: readonly KubeObject[]
+  /** Objects of the Helm release that the SlimeBoot was before. */
+  readonly release: readonly KubeObject[]
+  /** The SlimeBoot's, as stored. */
+  readonly spec: unknown
   readonly adopt: boolean
   /** Differences that are known to be the server's normal form or an autoscaler's. */
   readonly settled: (desired: KubeObject, live: KubeObject, found: readonly Difference[]) => readonly Difference[]
 }
 
-export function planChanges({ owner, desired, live, labelled, adopt, settled }: PlanInput): Plan {
+export function planChanges({ owner, desired, live, labelled, release, spec, adopt, settled }: PlanInput): Plan {
   const refusals: Refusal[] = []
   const wanted = new Set<string>()
-  const steps = desired.map(({ manifest, object }): Step => {
-    wanted.add(identityOf(object))
-    const actual = live(object)
-    if (actual === undefined) return { manifest, desired: object, live: undefined, differences: [], action: 'create' }
-    const refusal = refusalOf(object, actual, owner, adopt)
+  const steps = desired.map(({ manifest, object: rendered }): Step => {
+    wanted.add(identityOf(rendered))
+    const actual = live(rendered)
+    if (actual === undefined) return { manifest, desired: rendered, live: undefined, differences: [], kept: [], action: 'create' }
+    const refusal = refusalOf(rendered, actual, owner, adopt)
     if (refusal !== undefined) refusals.push(refusal)
+    const { object, differences: kept } = keptTemplate(rendered, actual, owner, spec) ?? { object: rendered, differences: [] }
     const found = settled(object, actual, differences(object, actual))
     const sameContent = appliedHash(actual) === appliedHash(object)
     return {
@@ -57,6 +65,7 @@ export function planChanges({ owner, desired, live, labelled, adopt, settled }: 
       desired: object,
       live: actual,
       differences: found,
+      kept,
       action: found.length === 0 ? 'none' : sameContent ? 'repair' : 'change',
     }
   })
@@ -67,6 +76,7 @@ export function planChanges({ owner, desired, live, labelled, adopt, settled }: 
     if (ownership === 'copy') copies.push(objectId(object))
     else if (ownership === 'ours' && !wanted.has(identityOf(object))) stale.push(object)
   }
+  stale.push(...staleOfRelease(release, wanted))
   return { steps, refusals, stale, copies: copies.sort() }
 }
 
@@ -91,7 +101,7 @@ function refusalOf(desired: KubeObject, live: KubeObject, owner: Owner, adopt: b
         message: `${object} exists as a copy of another object of ours (its annotation config.netease.com/owned names that one). Delete it, and it is made anew.`,
       }
     case 'foreign':
-      if (adopt && !isProtected(desired)) return undefined
+      if (isOfHelmRelease(live, owner.key) || (adopt && !isProtected(desired))) return undefined
       return {
         object,
         message: `${object} exists and is not ours (managed by ${managersOf(live)}). Delete or rename it${isProtected(desired) ? '' : ', or set annotation config.netease.com/adopt: "true" to take it over'}.`,

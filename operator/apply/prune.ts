@@ -156,7 +156,9 @@ export function globalSidecarNamespaceOf(object: KubeObject): string {
 
 /** A live catch-all as the claims see it; its ports are the route configs that it patches. */
 export function catchAllOf(object: KubeObject): CatchAll {
-  const { configPatches = [] } = (object['spec'] ?? {}) as { configPatches?: readonly { match?: { routeConfiguration?: { name?: string } } }[] }
+  const { configPatches = [] } = (object['spec'] ?? {}) as {
+    configPatches?: readonly { match?: { routeConfiguration?: { name?: string } } }[]
+  }
   const ports = configPatches.map(({ match }) => Number(match?.routeConfiguration?.name)).filter(Number.isInteger)
   return { scope: catchAllScope(object), ports: [...new Set(ports)], globalSidecarNamespace: globalSidecarNamespaceOf(object) }
 }

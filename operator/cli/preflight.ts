@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander'
 import type { Client } from '../../runtime/client.ts'
 import { ApiError } from '../../runtime/errors.ts'
-import { identityOf, keyOf, type KubeObject } from '../../runtime/object.ts'
+import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import type { ResourceType } from '../../runtime/resource.ts'
 import { SLIMEBOOT, typeOf } from '../api/kinds.ts'
 import { CREATE_NAMESPACES_ANNOTATION } from '../api/slimeboot.ts'

@@ -15,7 +15,8 @@ export interface ClaimingDependencies {
   readonly isServed: (key: string) => boolean
 }
 
-const LISTED = 10
+const HOLDERS_LISTED = 3
+const SUBJECTS_LISTED = 10
 
 /**
  * Registers what `boot` renders. Throws ReconcileError `Conflict` where another SlimeBoot has some of it. A live catch-all counts also
@@ -27,11 +28,14 @@ export function claimAll({ claims, live, isServed }: ClaimingDependencies, boot:
   const conflicts = [...claims.claim(claimant, claim, holding), ...liveConflicts(live.all(), keyOf(boot), claim, holding)]
   if (conflicts.length === 0) return
   for (const { holder } of conflicts) claims.await(holder, owner.key)
-  const holders = [...Map.groupBy(conflicts, ({ holder }) => holder)].map(([holder, subjects]) => {
-    const named = [...new Set(subjects.map(({ subject }) => subject))].sort().slice(0, LISTED)
-    return `SlimeBoot ${holder} has ${named.join(', ')}${isServed(holder) ? '' : ' (where it is gone, "slimeboot prune-orphans" removes what it left)'}`
-  })
-  throw new ReconcileError('Conflict', `${holders.sort().join('; ')}, and came first. Change one of the two; nothing was applied.`, 'heals')
+  const holders = [...Map.groupBy(conflicts, ({ holder }) => holder)]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([holder, subjects]) => {
+      const named = [...new Set(subjects.map(({ subject }) => subject))].sort()
+      return `SlimeBoot ${holder} has ${listed(named, SUBJECTS_LISTED)}${isServed(holder) ? '' : ' (where it is gone, "slimeboot prune-orphans" removes what it left)'}`
+    })
+  const message = `${listed(holders, HOLDERS_LISTED, '; ')}, and came first. Change one of the two; nothing was applied.`
+  throw new ReconcileError('Conflict', message, 'heals')
 }
 
 function holdingOf(objects: readonly KubeObject[]): Claim {
@@ -39,7 +43,12 @@ function holdingOf(objects: readonly KubeObject[]): Claim {
 }
 
 /** Ports of ours on which a catch-all of another SlimeBoot lives, but none of ours yet. */
-function liveConflicts(objects: readonly KubeObject[], key: string, { catchAlls: wanted }: Claim, { catchAlls: holding }: Claim): readonly ClaimConflict[] {
+function liveConflicts(
+  objects: readonly KubeObject[],
+  key: string,
+  { catchAlls: wanted }: Claim,
+  { catchAlls: holding }: Claim,
+): readonly ClaimConflict[] {
   return objects.filter(isCatchAll).flatMap((object) => {
     const holder = claimedOwner(object)
     if (holder === undefined || holder === key) return []
@@ -48,4 +57,8 @@ function liveConflicts(objects: readonly KubeObject[], key: string, { catchAlls:
     const subjects = wanted.flatMap((ours) => sharedPorts(theirs, ours)).filter((subject) => !held.has(subject))
     return subjects.map((subject) => ({ holder, subject }))
   })
+}
+
+function listed(items: readonly string[], limit: number, separator = ', '): string {
+  return items.length <= limit ? items.join(separator) : `${items.slice(0, limit).join(separator)} and ${items.length - limit} more`
 }

@@ -35,6 +35,8 @@ export interface ControllerOptions {
   /** Milliseconds. */
   readonly meshSettle: number
   readonly operatorDefaults?: JsonObject
+  /** Namespace of the operator's pod; undefined outside a pod. */
+  readonly operatorNamespace?: string | undefined
   readonly metrics?: ControllerMetrics | undefined
 }
 
@@ -66,9 +68,9 @@ export function createController(options: ControllerOptions) {
     get: (key: string): KubeObject | undefined => bootInformers.map((informer) => informer.get(key)).find((boot) => boot !== undefined),
     record: (boot: KubeObject): void => bootInformers.find((informer) => informer.get(keyOf(boot)) !== undefined)?.record(boot),
   }
-  const live = createLive({ client, onChange: onObjectChange, onProblem })
+  const live = createLive({ client, onChange: onObjectChange, onRegained: enqueueAll, onProblem })
   const contests = createContests()
-  const facts = createFactReader(client)
+  const facts = createFactReader(client, options.operatorNamespace)
   const pruner = createPruner({ client, live, settleMs: meshSettle })
   const compiler = createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults })
   const finalizer = createFinalizer({ client, boots, live, pruner, rendered: compiler.rendered })
@@ -106,6 +108,13 @@ export function createController(options: ControllerOptions) {
       isDeepStrictEqual(previous.metadata.annotations, current.metadata.annotations) &&
       isDeepStrictEqual(previous.metadata.finalizers, current.metadata.finalizers)
     if (started && source === 'watch' && !same) queue.add(key)
+  }
+
+  /** The oldest first: of two that want the same it is the one to get it. */
+  function enqueueAll(): void {
+    if (!started) return
+    const all = bootInformers.flatMap((informer) => [...informer.values()])
+    for (const boot of all.sort(byAge)) queue.add(keyOf(boot))
   }
 
   function onObjectChange(previous: KubeObject | undefined, current: KubeObject | undefined): void {
@@ -156,8 +165,7 @@ export function createController(options: ControllerOptions) {
         new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })),
       ])
       started = true
-      // the oldest first: of two that want the same it is the one to get it
-      for (const boot of bootInformers.flatMap((informer) => [...informer.values()]).sort(byAge)) queue.add(keyOf(boot))
+      enqueueAll()
       for (const object of live.all()) if (ownerKeys(object).length === 0) noteOrphan(object)
       if (!signal.aborted)
         log.info('watching', { slimeboots: bootInformers.reduce((sum, informer) => sum + informer.size(), 0), objects: live.all().length })

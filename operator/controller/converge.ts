@@ -2,6 +2,7 @@
 import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { DEPLOYMENT } from '../api/kinds.ts'
 import { ADOPT_ANNOTATION } from '../api/slimeboot.ts'
+import { readHelmRelease } from '../apply/helm-release.ts'
 import { applyStep, type ApplyDependencies, type Change } from '../apply/apply.ts'
 import { scopesMeet } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
@@ -29,6 +30,8 @@ export interface Convergence {
   readonly deleted: readonly string[]
   readonly waiting: readonly string[]
   readonly copies: readonly string[]
+  /** Steps that keep the earlier operator's pod template. */
+  readonly kept: readonly Step[]
   /** Refusals of single objects; the waves after them were not started. */
   readonly problems: readonly ReconcileError[]
   /** True when everything is applied and nothing is left to prune. */
@@ -49,12 +52,13 @@ export async function converge(
   const plan = await makePlan(dependencies, boot, compiled)
   const gates = gateCatchAlls(dependencies.live, plan)
   const changes: Change[] = []
-  const problems: ReconcileError[] = []
-  if (plan.steps.some((step) => step.action !== 'none' && (step.manifest.catchAll === undefined || gates.open.includes(step)))) {
+  const problems: ReconcileError[] = [...unwatched(dependencies.live, plan)]
+  if (problems.length > 0 || plan.steps.some((step) => step.action !== 'none' && (step.manifest.catchAll === undefined || gates.open.includes(step)))) {
     problems.push(...(await dependencies.preflight(boot, compiled, plan)))
     if (problems.length > 0) return result({ deleted: [], blocked: [] }, [])
-    await dependencies.ensureFinalizer(boot)
   }
+  // also where nothing is to be written: somebody may have taken it off
+  if (plan.steps.length > 0) await dependencies.ensureFinalizer(boot)
 
   async function applyAll(steps: readonly Step[]): Promise<void> {
     await Promise.all(
@@ -98,6 +102,7 @@ export async function converge(
       deleted: prune.deleted,
       waiting: waits,
       copies: plan.copies,
+      kept: plan.steps.filter((step) => step.kept.length > 0),
       problems: [...problems, ...prune.blocked].sort((a, b) => (a.message < b.message ? -1 : 1)),
       complete: problems.length === 0 && prune.blocked.length === 0 && waits.length === 0,
       ...(prune.waitMs === undefined ? {} : { waitMs: prune.waitMs }),
@@ -123,15 +128,23 @@ async function makePlan(
     .filter(({ manifest }) => manifest.catchAll === undefined || lookedFor.get(owner.key) !== state || isOpen(live, manifest.catchAll))
     .map(({ object }) => object)
   lookedFor.set(owner.key, state)
-  const read = await readObjects(client, unknown)
+  const [read, release] = await Promise.all([readObjects(client, unknown), readHelmRelease(client, boot, owner)])
   return planChanges({
     owner,
     desired,
     live: (object) => live.get(object) ?? read.get(identityOf(object)),
     labelled: live.labelled(owner.label),
+    release,
+    spec: boot['spec'],
     adopt: boot.metadata.annotations?.[ADOPT_ANNOTATION] === 'true',
     settled: (object, actual, found) => normalForms.settled(object, actual, found),
   })
+}
+
+/** What cannot be watched cannot be kept right. */
+function unwatched(live: Live, plan: Plan): readonly ReconcileError[] {
+  const kinds = [...new Set(plan.steps.filter(({ desired }) => live.forbidden(desired)).map(({ desired }) => resourceName(typeOf(desired))))].sort()
+  return kinds.length === 0 ? [] : [new ReconcileError('Forbidden', `May not watch ${kinds.join(', ')}. Grant "get, list, watch" on them to the operator.`, 'heals')]
 }
 
 interface Gates {

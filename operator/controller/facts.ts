@@ -1,24 +1,26 @@
 /** What the cluster says that a spec alone cannot: its version and the mesh's root namespace. */
-import { load } from 'js-yaml'
 import type { Client } from '../../runtime/client.ts'
 import type { KubeObject } from '../../runtime/object.ts'
-import { CONFIG_MAP } from '../api/kinds.ts'
 import type { ClusterFacts } from '../spec/problems.ts'
+import { readMeshRoot } from './mesh-root.ts'
 
+/** ValidatingAdmissionPolicy is in every cluster from this version on: https://kubernetes.io/blog/2024/04/24/validating-admission-policy-ga/ */
+const FIRST_MINOR_WITH_POLICIES = 30
 /** The mesh's root namespace hardly ever changes. */
 const FRESH_MS = 10 * 60_000
 const DEFAULT_ISTIO_NAMESPACE = 'istio-system'
 
 export type FactReader = ReturnType<typeof createFactReader>
 
-export function createFactReader(client: Pick<Client, 'get' | 'version'>) {
+/** `operatorNamespace`: of the operator's pod; undefined outside a pod, where who runs it decides what it serves. */
+export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'>, operatorNamespace?: string) {
   let version: Promise<ClusterFacts['kubernetesVersion']> | undefined
   const roots = new Map<string, { readonly until: number; readonly value: Promise<string | undefined> }>()
 
   function rootOf(namespace: string): Promise<string | undefined> {
     const known = roots.get(namespace)
     if (known !== undefined && known.until > performance.now()) return known.value
-    const value = readRoot(client, namespace)
+    const value = readMeshRoot(client, namespace)
     roots.set(namespace, { until: performance.now() + FRESH_MS, value })
     return value
   }
@@ -40,23 +42,15 @@ export function createFactReader(client: Pick<Client, 'get' | 'version'>) {
       const rootNamespace = await rootOf(istioNamespaceOf(boot))
       return {
         ...(kubernetesVersion === undefined ? {} : { kubernetesVersion }),
+        ...(operatorNamespace !== undefined && lacksPolicies(kubernetesVersion) ? { honouredNamespace: operatorNamespace } : {}),
         ...(rootNamespace === undefined ? {} : { rootNamespace }),
       }
     },
   }
 }
 
-/** `rootNamespace` of Istio's mesh configuration; its default is istiod's own namespace (istio.io/api, MeshConfig.root_namespace). */
-async function readRoot(client: Pick<Client, 'get'>, namespace: string): Promise<string | undefined> {
-  try {
-    const config = await client.get({ type: CONFIG_MAP, namespace, name: 'istio' })
-    const mesh = (config?.['data'] as { mesh?: string } | undefined)?.mesh
-    if (mesh === undefined) return undefined
-    const parsed = load(mesh) as { rootNamespace?: unknown } | undefined
-    return typeof parsed?.rootNamespace === 'string' && parsed.rootNamespace !== '' ? parsed.rootNamespace : namespace
-  } catch {
-    return undefined
-  }
+function lacksPolicies(version: ClusterFacts['kubernetesVersion']): boolean {
+  return version !== undefined && version.major === 1 && version.minor < FIRST_MINOR_WITH_POLICIES
 }
 
 function istioNamespaceOf(boot: KubeObject): string {

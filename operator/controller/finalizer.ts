@@ -2,7 +2,7 @@
 import type { Client } from '../../runtime/client.ts'
 import { ApiError, hasCode } from '../../runtime/errors.ts'
 import type { Informer } from '../../runtime/informer.ts'
-import { objectId, type KubeObject } from '../../runtime/object.ts'
+import { keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { refOf, resourceName } from '../../runtime/resource.ts'
 import { MANAGED_TYPES, SLIMEBOOT, typeOf } from '../api/kinds.ts'
 import {
@@ -34,7 +34,10 @@ export interface FinalizerDependencies {
 const OUR_ANNOTATIONS = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION]
 
 export function createFinalizer({ client, boots, live, pruner, rendered }: FinalizerDependencies) {
-  const isSet = (boot: KubeObject): boolean => boot.metadata.finalizers?.includes(FINALIZER) ?? false
+  /** By key the uid of a SlimeBoot that was let go: it is in the cache until the watch tells that it is gone. */
+  const released = new Map<string, string | undefined>()
+  const isSet = (boot: KubeObject): boolean =>
+    (boot.metadata.finalizers?.includes(FINALIZER) ?? false) && released.get(keyOf(boot)) !== boot.metadata.uid
 
   /** Lists every kind anew: the cache may be behind, or lack what lost its label meanwhile. */
   async function survivors(boot: KubeObject): Promise<{ found: readonly KubeObject[]; blocked: readonly ReconcileError[] }> {
@@ -112,6 +115,8 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
 
   return {
     isSet,
+    /** The SlimeBoot of this key is gone. */
+    forget: (key: string): void => void released.delete(key),
 
     async ensure(boot: KubeObject): Promise<void> {
       if (isSet(boot)) return
@@ -157,6 +162,7 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
       } catch (error) {
         if (!hasCode(error, 404)) throw conflictOr(error, boot)
       }
+      released.set(owner.key, boot.metadata.uid)
       pruner.forget(owner.key)
       return { ...base, deleted }
     },

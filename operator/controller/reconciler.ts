@@ -58,9 +58,12 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
       unreadySince.delete(key)
       reportedAt.delete(key)
       lookedFor.delete(key)
+      finalizer.forget(key)
       dependencies.onOutcome?.(key, undefined)
       return {}
     }
+    // gone but for the watch to tell, or held by others only
+    if (boot.metadata.deletionTimestamp !== undefined && !finalizer.isSet(boot)) return {}
     const startedAt = performance.now()
     let outcome: Outcome
     try {
@@ -80,7 +83,6 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
 
   async function outcomeOf(boot: KubeObject): Promise<Outcome> {
     if (boot.metadata.deletionTimestamp !== undefined) {
-      if (!finalizer.isSet(boot)) return { ...NOTHING, phase: 'delete' }
       const outcome = await finalizer.finalize(boot)
       compiler.forget(boot)
       return outcome

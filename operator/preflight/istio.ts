@@ -2,7 +2,7 @@
 import { load } from 'js-yaml'
 import type { Client } from '../../runtime/client.ts'
 import { objectId, type KubeObject } from '../../runtime/object.ts'
-import { CONFIG_MAP, DEPLOYMENT, MUTATING_WEBHOOK } from '../api/kinds.ts'
+import { CONFIG_MAP, DAEMON_SET, DEPLOYMENT, MUTATING_WEBHOOK } from '../api/kinds.ts'
 import type { Values } from '../spec/values.ts'
 import type { Finding } from './finding.ts'
 
@@ -11,12 +11,18 @@ const BROKEN: readonly RegExp[] = [/^1\.9\.9$/, /^1\.10\.[56]$/, /^1\.11\.[4-7]$
 const OLDEST_STOCK = { major: 1, minor: 20 }
 
 export async function istioFindings(client: Pick<Client, 'list' | 'get'>, values: Values): Promise<readonly Finding[]> {
-  const [istiods, webhooks, mesh] = await Promise.all([
+  const [istiods, webhooks, nodeAgents, mesh] = await Promise.all([
     client.list(DEPLOYMENT, { labelSelector: 'app=istiod' }),
     client.list(MUTATING_WEBHOOK, { labelSelector: 'app=sidecar-injector', metadataOnly: true }),
+    client.list(DAEMON_SET, { labelSelector: 'k8s-app=istio-cni-node', metadataOnly: true }),
     client.get({ type: CONFIG_MAP, namespace: values.istioNamespace, name: 'istio' }),
   ])
-  return [...controlPlanes(istiods.items, values), ...injection(webhooks.items, values), ...policy(mesh, values)]
+  return [
+    ...controlPlanes(istiods.items, values),
+    ...injection(webhooks.items, values),
+    ...nodePlugin(nodeAgents.items, values),
+    ...policy(mesh, values),
+  ]
 }
 
 function controlPlanes(istiods: readonly KubeObject[], values: Values): readonly Finding[] {
@@ -75,6 +81,13 @@ function injection(webhooks: readonly KubeObject[], values: Values): readonly Fi
       ? 'no injection webhook (label app=sidecar-injector)'
       : `no injection webhook of revision ${revision} (spec.component.globalSidecar.revision)`
   return [{ check: 'Injection', level: 'warning', detail: `${wanted}: the global-sidecar's pods would get no proxy` }]
+}
+
+/** Istio's CNI plugin accepts the interception modes REDIRECT and TPROXY only (docs/notes/istio.md). */
+function nodePlugin(agents: readonly KubeObject[], values: Values): readonly Finding[] {
+  if (agents.length === 0 || values.shape !== 'stock' || values.mode === 'none') return []
+  const detail = `${agents.map(objectId).sort().join(', ')}: Istio's CNI plugin refuses interception mode NONE, which the global-sidecar needs. Run it on nodes without the plugin (spec.component.globalSidecar.nodeSelector), or use the pilot shape.`
+  return [{ check: 'Istio CNI', level: 'warning', detail }]
 }
 
 function policy(mesh: KubeObject | undefined, values: Values): readonly Finding[] {

@@ -23,6 +23,8 @@ export interface Warning {
 export interface ClusterFacts {
   /** Root namespace of the mesh, where it is known. */
   readonly rootNamespace?: string
+  /** Only SlimeBoots in this namespace are honoured: nothing checks the rights of who writes one (Kubernetes before 1.30). */
+  readonly honouredNamespace?: string
   readonly kubernetesVersion?: { readonly major: number; readonly minor: number }
 }
 

@@ -62,6 +62,15 @@ const MAX_DEPTH = 64
 /** Judges `boot.spec`, whatever JSON it is; never throws. Each path has one error at most. */
 export function validate(boot: KubeObject, facts: ClusterFacts = {}, options: ValuesOptions = {}): Verdict {
   const { spec } = boot
+  const honoured = facts.honouredNamespace
+  if (honoured !== undefined && boot.metadata.namespace !== honoured)
+    return refused(
+      problem(
+        'metadata.namespace',
+        `must be ${show(honoured)}, the operator's own, on Kubernetes before 1.30, where nothing checks the rights of who writes a SlimeBoot. Move it there, or upgrade the cluster.`,
+        'NamespaceNotHonoured',
+      ),
+    )
   if (spec === undefined || spec === null)
     return refused(problem('spec', 'is required. Write at least spec.image.repository and spec.module.'))
   if (isDeep(spec)) return refused(problem('spec', `must not be nested deeper than ${MAX_DEPTH} levels.`))

@@ -25,11 +25,12 @@ export interface ReplicaOptions {
   readonly namespace: string
   readonly args?: readonly string[]
   readonly groups?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** Starts `slimeboot run` with the environment of a pod. It is killed with the test. */
 export function startReplica(cluster: Pick<ClusterAccess, 'kubeconfigFor'>, options: ReplicaOptions): Replica {
-  const { name, namespace, args = [], groups = ['system:masters'] } = options
+  const { name, namespace, args = [], groups = ['system:masters'], env: extra = {} } = options
   const kubeconfig = cluster.kubeconfigFor({ name, groups })
   const flags = [
     '--kubeconfig',
@@ -43,7 +44,7 @@ export function startReplica(cluster: Pick<ClusterAccess, 'kubeconfigFor'>, opti
     '--log-format',
     'text',
   ]
-  const env = { ...process.env, POD_NAME: name, POD_NAMESPACE: namespace }
+  const env = { ...process.env, POD_NAME: name, POD_NAMESPACE: namespace, ...extra }
   const child = spawn(process.execPath, [MAIN, 'run', ...flags, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] })
   const lines: string[] = []
   const log = (): string => `Log of ${name}:\n${lines.slice(-40).join('\n')}`

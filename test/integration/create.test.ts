@@ -1,11 +1,12 @@
 /** Create: an applied SlimeBoot becomes objects, and says so. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { type Cluster, startCluster } from '../../local-cluster/cluster.ts'
+import { installCrds } from '../../local-cluster/crds.ts'
 import { render } from '../../operator/render/render.ts'
 import { buildValues } from '../../operator/spec/build-values.ts'
 import { objectId } from '../../runtime/object.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
-import { withPilotNames } from '../helpers/exclusive.ts'
 import { nameOfShape, SHAPES, type ShapeOptions } from '../helpers/shapes.ts'
 import {
   bootRef, conditionOf, createBoot, isGone, isReady, newInstallation, ownedIds, ownedObjects, readBoot, requests, setStage, specOf, type Stage, summaryOf,
@@ -19,42 +20,12 @@ after(async () => await stage[Symbol.asyncDispose]())
 
 // volumes are the user's own claims, which nobody binds here; what dispatches render is no matter of mode and shape
 const shapes = SHAPES.filter(({ volumes, dispatches, mode, source }) => !volumes && dispatches === (mode !== 'none' && source === 'accesslog'))
-const ofOneCluster = shapes.filter(({ mode, shape }) => mode === 'cluster' && shape === 'stock')
-const withPilot = shapes.filter(({ mode, shape }) => mode !== 'none' && shape === 'pilot')
+const alone = shapes.filter(({ mode, shape }) => mode === 'cluster' || (mode !== 'none' && shape === 'pilot'))
 
 describe('a new SlimeBoot', { concurrency: true }, () => {
   test('mode none and namespaced, without a pilot: all objects are installed and the SlimeBoot gets Ready', async (suite) => {
-    const side = shapes.filter((shape) => !ofOneCluster.includes(shape) && !withPilot.includes(shape))
+    const side = shapes.filter((shape) => !alone.includes(shape))
     await Promise.all(side.map(async (shape, index) => await suite.test(nameOfShape(shape), async () => await installs(stage, shape, `plain${index}`))))
-  })
-
-  test('mode cluster, without a pilot: all objects are installed, the SlimeBoot gets Ready, and leaves nothing', async (suite) => {
-    await using own = await setStage(stage.cluster, 'create-cluster')
-    for (const [index, shape] of ofOneCluster.entries()) await suite.test(nameOfShape(shape), async () => await installsAndGoes(own, shape, `cluster${index}`))
-  })
-
-  test('with a pilot: all objects are installed, the SlimeBoot gets Ready, and leaves nothing', async (suite) => {
-    await using own = await setStage(stage.cluster, 'create-pilot')
-    await withPilotNames(stage.cluster, async () => {
-      for (const [index, shape] of withPilot.entries()) await suite.test(nameOfShape(shape), async () => await installsAndGoes(own, shape, `pilot${index}`))
-    })
-  })
-
-  test("the tutorial's SlimeBoot with access log takes at most 40 requests until it is Ready", async () => {
-    await using own = await setStage(stage.cluster, 'create-count')
-    const installation = { ...(await newInstallation(own, 'count')), home: own.namespace, root: 'istio-system' }
-    const { name } = installation
-    await withPilotNames(own.cluster, async () => {
-      const since = new Date()
-      await createBoot(own, name, specOf(installation, { source: 'accesslog', shape: 'pilot' }))
-      await isReady(own, name)
-      // the tutorial's 16 and the guard
-      assert.equal((await ownedIds(own, name)).length, 17)
-      const sent = (await requests(own, since)).filter(({ verb }) => verb !== 'watch')
-      assert.ok(sent.length <= 40, `${sent.length} requests:\n${summaryOf(sent).join('\n')}`)
-      await own.client.remove(bootRef(own, name))
-      await isGone(own, name)
-    })
   })
 
   test('status tells mode, shape, modules and counts, and Ready alone of the three conditions is True', async () => {
@@ -83,6 +54,42 @@ describe('a new SlimeBoot', { concurrency: true }, () => {
   })
 })
 
+// mode cluster and the pilot take what there is only one of in a cluster
+describe('a new SlimeBoot that has the cluster for itself', () => {
+  let cluster: Cluster
+  let own: Stage
+  before(async () => {
+    cluster = await startCluster({ name: 'create' })
+    await installCrds(cluster)
+    own = await setStage(cluster, 'create')
+  })
+  after(async () => {
+    await own[Symbol.asyncDispose]()
+    await cluster.stop()
+  })
+
+  for (const [index, shape] of alone.entries()) {
+    test(`${nameOfShape(shape)}: all objects are installed, it gets Ready, and leaves nothing`, async () => {
+      const name = `alone${index}`
+      await installs(own, shape, name)
+      await own.client.remove(bootRef(own, name))
+      await isGone(own, name)
+      assert.deepEqual(await ownedIds(own, name), [])
+    })
+  }
+
+  test("the tutorial's with access log takes at most 40 requests until it is Ready", async () => {
+    const installation = { ...(await newInstallation(own, 'count')), home: own.namespace, root: 'istio-system' }
+    const since = new Date()
+    await createBoot(own, 'count', specOf(installation, { source: 'accesslog', shape: 'pilot' }))
+    await isReady(own, 'count')
+    // the tutorial's 16 and the guard
+    assert.equal((await ownedIds(own, 'count')).length, 17)
+    const sent = (await requests(own, since)).filter(({ verb }) => verb !== 'watch')
+    assert.ok(sent.length <= 40, `${sent.length} requests:\n${summaryOf(sent).join('\n')}`)
+  })
+})
+
 async function installs(on: Stage, shape: ShapeOptions, name: string): Promise<void> {
   const installation = await newInstallation(on, name, 2)
   const boot = await createBoot(on, name, specOf(installation, shape))
@@ -91,11 +98,4 @@ async function installs(on: Stage, shape: ShapeOptions, name: string): Promise<v
     await ownedIds(on, name),
     render(buildValues(boot)).map(({ object }) => objectId(object)).sort(),
   )
-}
-
-async function installsAndGoes(on: Stage, shape: ShapeOptions, name: string): Promise<void> {
-  await installs(on, shape, name)
-  await on.client.remove(bootRef(on, name))
-  await isGone(on, name)
-  assert.deepEqual(await ownedIds(on, name), [])
 }

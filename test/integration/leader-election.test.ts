@@ -129,19 +129,6 @@ test('a Lease that is deleted is made anew by its leader, one that is given to s
   assert.match(first.log(), /lease lost.*somebody/)
 })
 
-test('a second SIGTERM ends the process at once', async () => {
-  const { stage } = await setUp('twice')
-  await using first = replica(stage, 'a', ['--lease-duration', '3600s', '--renew-deadline', '60s'])
-  await first.logs('leading')
-  // a server that is asked to release, and does not answer soon, is played by a process that gets both signals in one go
-  first.signal('SIGSTOP')
-  first.signal('SIGTERM')
-  first.signal('SIGINT')
-  first.signal('SIGCONT')
-  assert.equal(await first.exited, 1, first.log())
-  assert.notEqual((await leaseOf(stage)).holderIdentity, '')
-})
-
 test('a write is refused when the deadline has passed since it was queued, before any timer has noticed', async () => {
   const namespace = await createNamespace(cluster, 'deadline')
   let skipped = 0

@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { CATCH_ALL_ANNOTATION, OWNED_ANNOTATION } from '../../operator/api/slimeboot.ts'
+import { type Cluster, startCluster } from '../../local-cluster/cluster.ts'
+import { installCrds } from '../../local-cluster/crds.ts'
 import { render } from '../../operator/render/render.ts'
 import { buildValues } from '../../operator/spec/build-values.ts'
 import { type JsonObject, objectId } from '../../runtime/object.ts'
 import type { ResourceType } from '../../runtime/resource.ts'
 import { readWatch } from '../../runtime/watch.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
-import { withPilotNames } from '../helpers/exclusive.ts'
-import { changeSpec, createBoot, isReady, newInstallation, ownedIds, readBoot, refTo, setStage, specOf, type Stage } from '../helpers/stage.ts'
+import { bootRef, changeSpec, createBoot, isGone, isReady, newInstallation, ownedIds, readBoot, refTo, setStage, specOf, type Stage } from '../helpers/stage.ts'
 
 const { type: ENVOY_FILTER } = refTo('EnvoyFilter', undefined, '')
 const REPLICA_SET: ResourceType = { apiVersion: 'apps/v1', kind: 'ReplicaSet', plural: 'replicasets', namespaced: true }
@@ -21,31 +22,6 @@ before(async () => {
 after(async () => await stage[Symbol.asyncDispose]())
 
 describe('a SlimeBoot whose spec changes', { concurrency: true }, () => {
-  test('namespaced, cluster, none and back: the objects of each mode are there, no others, and never two catch-alls for one namespace', async () => {
-    await using own = await setStage(stage.cluster, 'mode-tour')
-    const installation = await newInstallation(own, 'tour', 2)
-    await using catchAlls = await watchCatchAlls(own, 'tour')
-    await createBoot(own, 'tour', specOf(installation))
-    await settles('tour', 'namespaced', own)
-    const inCluster = specOf(installation, { mode: 'cluster' })
-    const tour: readonly (readonly [string, JsonObject])[] = [
-      ['cluster', inCluster],
-      ['namespaced', specOf(installation)],
-      ['none', specOf(installation, { mode: 'none' })],
-      ['cluster after none', inCluster],
-      ['other ports', { ...inCluster, module: withPorts(inCluster, ['9080', '8080']) }],
-      ['none after cluster', specOf(installation, { mode: 'none' })],
-      ['namespaced with access log', specOf(installation, { source: 'accesslog' })],
-    ]
-    for (const [what, spec] of tour) {
-      await changeSpec(own, 'tour', spec)
-      await settles('tour', what, own)
-    }
-    assert.deepEqual(catchAlls.overlaps, [])
-    // three of them: two namespaces, then the mesh
-    assert.equal(catchAlls.seen.size, 3)
-  })
-
   test('a namespace that leaves the list loses everything, the others keep their pods', async () => {
     const installation = await newInstallation(stage, 'shrink', 3)
     const [first, second, third] = installation.apps
@@ -85,19 +61,6 @@ describe('a SlimeBoot whose spec changes', { concurrency: true }, () => {
     assert.notDeepEqual(await replicaSets(installation.apps), apps)
   })
 
-  test('a pilot that is switched off, on and off again leaves the right objects each time', async () => {
-    await using own = await setStage(stage.cluster, 'mode-pilot')
-    const installation = await newInstallation(own, 'pilot')
-    await withPilotNames(own.cluster, async () => {
-      await createBoot(own, 'pilot', specOf(installation))
-      await settles('pilot', 'stock', own)
-      await changeSpec(own, 'pilot', specOf(installation, { shape: 'pilot' }))
-      await settles('pilot', 'pilot', own)
-      await changeSpec(own, 'pilot', specOf(installation, { shape: 'stock' }))
-      await settles('pilot', 'stock again', own)
-    })
-  })
-
   test('a spec that becomes invalid prunes nothing', async () => {
     const installation = await newInstallation(stage, 'invalid')
     await createBoot(stage, 'invalid', specOf(installation))
@@ -109,6 +72,57 @@ describe('a SlimeBoot whose spec changes', { concurrency: true }, () => {
       assert.deepEqual([status?.observedGeneration, status?.conditions?.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`)], [metadata.generation, ['Ready False InvalidSpec', 'Reconciling False InvalidSpec', 'Stalled True InvalidSpec']])
     })
     assert.deepEqual(await ownedIds(stage, 'invalid'), before)
+  })
+})
+
+// mode cluster and the pilot take what there is only one of in a cluster
+describe('a SlimeBoot that has the cluster for itself', () => {
+  let cluster: Cluster
+  let own: Stage
+  before(async () => {
+    cluster = await startCluster({ name: 'mode' })
+    await installCrds(cluster)
+    own = await setStage(cluster, 'mode')
+  })
+  after(async () => {
+    await own[Symbol.asyncDispose]()
+    await cluster.stop()
+  })
+
+  test('namespaced, cluster, none and back: the objects of each mode are there, no others, and never two catch-alls for one namespace', async () => {
+    const installation = await newInstallation(own, 'tour', 2)
+    await using catchAlls = await watchCatchAlls(own, 'tour')
+    await createBoot(own, 'tour', specOf(installation))
+    await settles('tour', 'namespaced', own)
+    const inCluster = specOf(installation, { mode: 'cluster' })
+    const tour: readonly (readonly [string, JsonObject])[] = [
+      ['cluster', inCluster],
+      ['namespaced', specOf(installation)],
+      ['none', specOf(installation, { mode: 'none' })],
+      ['cluster after none', inCluster],
+      ['other ports', { ...inCluster, module: withPorts(inCluster, ['9080', '8080']) }],
+      ['none after cluster', specOf(installation, { mode: 'none' })],
+      ['namespaced with access log', specOf(installation, { source: 'accesslog' })],
+    ]
+    for (const [what, spec] of tour) {
+      await changeSpec(own, 'tour', spec)
+      await settles('tour', what, own)
+    }
+    await own.client.remove(bootRef(own, 'tour'))
+    await isGone(own, 'tour')
+    assert.deepEqual(catchAlls.overlaps, [])
+    // three of them: two namespaces, then the mesh
+    assert.equal(catchAlls.seen.size, 3)
+  })
+
+  test('a pilot that is switched off, on and off again leaves the right objects each time', async () => {
+    const installation = await newInstallation(own, 'pilot')
+    await createBoot(own, 'pilot', specOf(installation))
+    await settles('pilot', 'stock', own)
+    await changeSpec(own, 'pilot', specOf(installation, { shape: 'pilot' }))
+    await settles('pilot', 'pilot', own)
+    await changeSpec(own, 'pilot', specOf(installation, { shape: 'stock' }))
+    await settles('pilot', 'stock again', own)
   })
 })
 

@@ -1,0 +1,40 @@
+/**
+ * `npm run bench`: measures the operator against the floor and the Helm operator, one table per benchmark, JSON in bench/results/.
+ * `npm run bench -- many idle` runs some of them; a full run also writes docs/performance.svg and the tables of docs/performance.md.
+ */
+import { parseArgs } from 'node:util'
+import { startProgress } from '../local-cluster/setup/progress.mjs'
+import { saveResult, textTable, isMet } from './harness/report.ts'
+import { type Benchmark, createRun } from './harness/run.ts'
+import { many } from './many.ts'
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = { many }
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    /** A fraction of the full sizes, to try something out: nothing is written then. */
+    scale: { type: 'string', default: '1' },
+    idle: { type: 'string', default: '120' },
+  },
+})
+const unknown = positionals.filter((name) => BENCHMARKS[name] === undefined)
+if (unknown.length > 0) {
+  console.error(`No benchmark is named ${unknown.join(', ')}. There are: ${Object.keys(BENCHMARKS).join(', ')}.`)
+  process.exit(2)
+}
+
+const scale = Number(values.scale)
+let progress = startProgress('Benchmarks', { quietMs: 1000 })
+await using run = createRun(scale, Number(values.idle), (text) => progress.update(text))
+for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue
+  progress.stop()
+  progress = startProgress(`Benchmark ${name}`)
+  const result = await benchmark(run)
+  progress.stop()
+  console.log(textTable(result))
+  if (scale === 1) saveResult(result)
+  if (result.rows.some((row) => isMet(row) === false)) process.exitCode = 1
+}
+progress.stop()

@@ -1,0 +1,53 @@
+/** 50 SlimeBoots × 5 objects that are there at once: against the floor, and against the Helm operator with the same SlimeBoots. */
+import { installBatch } from './harness/batch.ts'
+import { HOME, names, smallBoot } from './harness/boots.ts'
+import { median } from './harness/numbers.ts'
+import { startOperator } from './harness/operator.ts'
+import { peerNumbers } from './harness/peer-numbers.ts'
+import type { Result, Row } from './harness/report.ts'
+import type { Run } from './harness/run.ts'
+import { setStage } from './harness/stage.ts'
+
+const ROUNDS = 3
+
+export async function many(run: Run): Promise<Result> {
+  const count = run.size(50)
+  const rounds = await (async () => {
+    await using stage = await setStage('many')
+    await stage.createNamespaces([])
+    const operator = await startOperator(stage)
+    await operator.watchingAt()
+    const found = []
+    for (let round = 0; round < ROUNDS; round++)
+      found.push(
+        await installBatch(stage, operator, names(`floor-${round}`, count).map(smallBoot), names(`served-${round}`, count).map(smallBoot), {
+          show: (text) => run.show(`round ${round + 1} of ${ROUNDS}: ${text}`),
+        }),
+      )
+    await operator.stop()
+    return found
+  })()
+  const peer = await peerNumbers(run)
+  const seconds = median(rounds.map(({ ms }) => ms)) / 1000
+  const floor = median(rounds.map((round) => round.floor.ms)) / 1000
+  const objects = rounds[0]!.objects
+  const rows: Row[] = [
+    { what: `${count} SlimeBoots, ${objects} objects`, value: seconds, unit: 's', reference: { name: 'floor', value: floor }, target: { most: 2 } },
+  ]
+  const bars = [{ name: 'floor', value: floor }, { name: 'slimeboot', value: seconds }]
+  if (peer !== undefined) {
+    rows.push(
+      { what: 'the same', value: seconds, unit: 's', reference: { name: 'Helm operator', value: peer.seconds }, by: 'times less', target: { least: 10 } },
+      { what: 'requests', value: median(rounds.map((round) => round.requests)), unit: 'requests', reference: { name: 'Helm operator', value: peer.requests }, by: 'times less' },
+      { what: 'CPU time', value: median(rounds.map((round) => round.cpuSeconds)), unit: 's', reference: { name: 'Helm operator', value: peer.cpuSeconds }, by: 'times less' },
+    )
+    bars.push({ name: 'Helm operator', value: peer.seconds })
+  }
+  return {
+    name: 'many',
+    title: `${count} SlimeBoots × ${objects / count} objects, in namespace ${HOME}`,
+    rows,
+    bars: [{ group: `${count} SlimeBoots × ${objects / count} objects`, unit: 's', bars }],
+    notes: [`Median of ${ROUNDS} rounds, the floor and the operator in turn. ${peer === undefined ? 'Without the Helm operator: Go is missing.' : 'The Helm operator: one round, on a cluster of its own.'}`],
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * Who may send access logs. The port is plaintext and open in the cluster; whoever writes to it changes Sidecars. So a stream must
+ * come from the address of a global-sidecar, and in namespace mode teaches only fences of the namespace that it serves.
+ */
+import { canonicalAddress } from '../mesh/endpoints.ts'
+import type { GlobalSidecarMode } from '../config.ts'
+
+export interface PeerOptions {
+  readonly mode: GlobalSidecarMode
+  /** In cluster mode: the namespace of the global-sidecar. */
+  readonly clusterNamespace: string
+  readonly servicesOf: (address: string) => readonly string[]
+  /** False: everybody, for networks that hide the peer's address. */
+  readonly check: boolean
+}
+
+/** What a peer may teach: fences of one namespace, or of all where `namespace` is undefined. */
+export interface Grant {
+  readonly namespace: string | undefined
+}
+
+const GLOBAL_SIDECAR = 'global-sidecar'
+
+/** The grant of a peer, or undefined where it has none (yet: its EndpointSlice may still come). */
+export function grantOf(address: string, { mode, clusterNamespace, servicesOf, check }: PeerOptions): Grant | undefined {
+  if (!check) return { namespace: undefined }
+  const namespaces = servicesOf(canonicalAddress(address))
+    .map((service) => service.split('/'))
+    .filter(([, name]) => name === GLOBAL_SIDECAR)
+    .map(([namespace]) => namespace!)
+  if (mode === 'cluster') return namespaces.includes(clusterNamespace) ? { namespace: undefined } : undefined
+  const [namespace] = namespaces
+  return mode === 'namespace' && namespace !== undefined ? { namespace } : undefined
+}
+
+/** The address in what gRPC calls a peer: `10.0.0.1:1234`, `[::ffff:10.0.0.1]:1234`, `ipv6:[::1]:1234`. */
+export function addressOfPeer(peer: string): string {
+  const text = peer.replace(/^ipv[46]:/, '').replace(/:\d+$/, '')
+  return text.replace(/^\[/, '').replace(/\]$/, '')
+}

@@ -1,0 +1,119 @@
+/** The dependencies of a fence: from its spec, from the Services that it selects, and from what was learned (spec 3.4, 3.5). Pure. */
+import type { MetricSource } from '../config.ts'
+import { learnedHosts } from '../learn/metric-key.ts'
+import { completeShortName, isHostName, namespaceOfAll } from '../mesh/host-name.ts'
+import type { Domain, Domains, DomainSource, FenceSpec } from './fence.ts'
+import { lifetimeOf } from './strategy.ts'
+
+export interface DomainInput {
+  readonly namespace: string
+  readonly spec: FenceSpec
+  /** `status.metricStatus`: what was learned. */
+  readonly metricStatus: Readonly<Record<string, unknown>> | null | undefined
+  /** `status.domains` so far. */
+  readonly previous: Domains
+  readonly source: MetricSource
+  /** The last complete answer of Prometheus for this fence. */
+  readonly observation: Observation | undefined
+  /** Milliseconds between two queries. */
+  readonly intervalMs: number
+  readonly maxIdleMs: number | undefined
+  readonly now: number
+  readonly destinationsOf: (host: string) => readonly string[]
+  readonly destinationsOfAll: (namespace: string) => readonly string[]
+  /** Hosts of the Services, in any namespace, that have all these labels. */
+  readonly servicesWith: (labels: Readonly<Record<string, string>>) => readonly string[]
+  readonly aliasesOf: (host: string) => readonly string[]
+  /** A host outside of the cluster's own domain that the mesh knows. */
+  readonly isExternal: (host: string) => boolean
+}
+
+/** The hosts that one query found, and when (milliseconds since 1970). */
+export interface Observation {
+  readonly at: number
+  readonly hosts: ReadonlySet<string>
+}
+
+export interface ComputedDomains {
+  readonly domains: Domains
+  /** Keys of `status.metricStatus` whose hosts are to be forgotten. */
+  readonly forgotten: readonly string[]
+  /** When the result changes by itself, milliseconds since 1970. */
+  readonly changesAt: number | undefined
+  /** Hosts of the spec that are no hosts. */
+  readonly invalid: readonly string[]
+}
+
+/** Two queries are an interval apart although they are made with jitter. */
+const INTERVAL_SHARE = 0.8
+
+export function computeDomains(input: DomainInput): ComputedDomains {
+  const domains = new Map<string, Domain>()
+  const changes: number[] = []
+  const invalid: string[] = []
+
+  /** The first who names a host decides about it. */
+  function add(host: string, domain: Omit<Domain, 'hosts'>): void {
+    const all = namespaceOfAll(host)
+    if (all === undefined) for (const name of [host, ...input.aliasesOf(host).filter(isHostName)]) addHost(name, domain)
+    else if (!domains.has(host)) domains.set(host, { hosts: input.destinationsOfAll(all), ...domain })
+  }
+
+  function addHost(host: string, domain: Omit<Domain, 'hosts'>): void {
+    if (!domains.has(host)) domains.set(host, { hosts: [host, ...input.destinationsOf(host)], ...domain })
+  }
+
+  for (const [name, strategy] of Object.entries(input.spec.host ?? {})) {
+    const host = namespaceOfAll(name) === undefined ? completeShortName(name.toLowerCase(), input.namespace) : name
+    if (namespaceOfAll(host) === undefined && !isHostName(host)) {
+      invalid.push(name)
+      continue
+    }
+    const { expired, expiresAt } = lifetimeOf(strategy, input.now)
+    if (expiresAt !== undefined) changes.push(expiresAt)
+    add(host, { status: expired ? 'EXPIRE' : 'ACTIVE', source: 'host' })
+  }
+  for (const namespace of input.spec.namespaceSelector ?? []) {
+    if (namespaceOfAll(`${namespace}/*`) === undefined) invalid.push(namespace)
+    else add(`${namespace}/*`, { status: 'ACTIVE', source: 'namespaceSelector' })
+  }
+  for (const entry of input.spec.labelSelector ?? []) {
+    const labels = entry?.selector ?? {}
+    if (Object.keys(labels).length > 0) for (const host of input.servicesWith(labels)) add(host, { status: 'ACTIVE', source: 'labelSelector' })
+  }
+
+  const forgotten: string[] = []
+  for (const [host, keys] of learnedHosts(input.metricStatus, input.namespace, input.isExternal)) {
+    if (domains.get(host)?.source === 'host') continue
+    const learned = age(host, input)
+    if (learned === undefined) forgotten.push(...keys)
+    else {
+      if (learned.idleAt !== undefined) changes.push(learned.idleAt)
+      add(host, learned.domain)
+    }
+  }
+  const sorted = [...domains].sort(([a], [b]) => (a < b ? -1 : 1))
+  return { domains: Object.fromEntries(sorted), forgotten, changesAt: changes.length === 0 ? undefined : Math.min(...changes), invalid }
+}
+
+/** A learned host as it stands now; undefined when its time is over. */
+function age(host: string, input: DomainInput): { readonly domain: Omit<Domain, 'hosts'>; readonly idleAt: number | undefined } | undefined {
+  const { previous, observation, now, maxIdleMs } = input
+  const before = isLearned(previous[host]?.source) ? previous[host] : undefined
+  const source = before?.source ?? input.source
+  const learnedAt = before?.learnedAt ?? new Date(now).toISOString()
+  const idleAt = maxIdleMs === undefined ? undefined : Date.parse(learnedAt) + maxIdleMs
+  if (idleAt !== undefined && now >= idleAt) return undefined
+  const active = { domain: { status: 'ACTIVE', source, learnedAt }, idleAt } as const
+  if (input.source === 'accesslog' || observation?.hosts.has(host) === true) return active
+  const missingSince = before?.status === 'EXPIREWAIT' ? before.missingSince : undefined
+  if (observation === undefined && missingSince === undefined) return active
+  if (observation !== undefined && missingSince !== undefined && observation.at - Date.parse(missingSince) >= input.intervalMs * INTERVAL_SHARE)
+    return undefined
+  return { domain: { status: 'EXPIREWAIT', source, learnedAt, missingSince: missingSince ?? new Date(observation!.at).toISOString() }, idleAt }
+}
+
+function isLearned(source: DomainSource | undefined): boolean {
+  // domains that an older controller wrote say nothing about where they are from
+  return source === undefined || source === 'accesslog' || source === 'prometheus'
+}

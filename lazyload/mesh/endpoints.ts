@@ -1,0 +1,58 @@
+/** Which Services an address belongs to: from EndpointSlices, addresses that are not ready included, because a starting pod calls already. */
+import { keyOf, type KubeObject } from '../../runtime/object.ts'
+
+const SERVICE_NAME = 'kubernetes.io/service-name'
+
+export interface EndpointIndex {
+  /** Takes in a change of the cache of EndpointSlices. */
+  readonly change: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
+  /** `namespace/name` of every Service behind which `address` is. */
+  readonly servicesOf: (address: string) => readonly string[]
+}
+
+export function createEndpointIndex(): EndpointIndex {
+  /** Address to slices; most addresses are in one or two. */
+  const slices = new Map<string, Map<string, string>>()
+  return {
+    change(previous, current) {
+      const key = keyOf((current ?? previous)!)
+      for (const address of addressesOf(previous)) {
+        const found = slices.get(address)
+        found?.delete(key)
+        if (found?.size === 0) slices.delete(address)
+      }
+      const service = current?.['service'] as string | undefined
+      if (service === undefined || service === '') return
+      for (const address of addressesOf(current)) slices.set(address, (slices.get(address) ?? new Map<string, string>()).set(key, service))
+    },
+    servicesOf: (address) => [...new Set(slices.get(address)?.values() ?? [])],
+  }
+}
+
+function addressesOf(slice: KubeObject | undefined): readonly string[] {
+  return (slice?.['addresses'] ?? []) as readonly string[]
+}
+
+/** For the cache: Service and addresses. */
+export function slimEndpointSlice(object: KubeObject): KubeObject {
+  const { name, namespace = '', uid = '', resourceVersion = '', labels } = object.metadata
+  const { addressType, endpoints } = object as { readonly addressType?: string; readonly endpoints?: readonly { readonly addresses?: readonly string[] | null }[] | null }
+  const service = labels?.[SERVICE_NAME]
+  const addresses = addressType === 'FQDN' ? [] : (endpoints ?? []).flatMap((endpoint) => (endpoint.addresses ?? []).map(canonicalAddress))
+  return {
+    apiVersion: object.apiVersion,
+    kind: object.kind,
+    metadata: { name, namespace, uid, resourceVersion },
+    service: service === undefined ? '' : `${namespace}/${service}`,
+    addresses,
+  }
+}
+
+/** One spelling for each address: IPv4 out of IPv6, IPv6 as RFC 5952 writes it, no zone. */
+export function canonicalAddress(address: string): string {
+  if (!address.includes(':')) return address
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
+  if (mapped !== null) return mapped[1]!
+  const url = `http://[${address.replace(/%.*$/, '')}]/`
+  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : address
+}

@@ -1,0 +1,79 @@
+/** Which hosts the mesh knows: Services, ServiceEntries, VirtualServices. Turns what a caller wrote into a host that a Sidecar can list. */
+import { keyOf, type KubeObject } from '../../runtime/object.ts'
+import { CLUSTER_DOMAIN, isHostName, serviceHost, serviceOf } from './host-name.ts'
+
+export interface KnownHosts {
+  /** Takes in a change of the cache of ServiceEntries. */
+  readonly changeEntry: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
+  /** Known as it is, outside of the cluster's own domain. */
+  readonly isExternal: (host: string) => boolean
+  /** The full host of `name` (lower case, no port) as a caller in `namespace` means it; undefined when nothing is known under it. */
+  readonly resolve: (name: string, namespace: string) => string | undefined
+}
+
+export interface HostSources {
+  /** By `namespace/name`. */
+  readonly hasService: (key: string) => boolean
+  readonly hasVirtualService: (host: string) => boolean
+}
+
+export function createKnownHosts({ hasService, hasVirtualService }: HostSources): KnownHosts {
+  /** Host to the ServiceEntries that have it. */
+  const entries = new Map<string, Set<string>>()
+
+  const isExternal = (host: string): boolean => !host.endsWith(`.${CLUSTER_DOMAIN}`) && (entries.has(host) || hasVirtualService(host))
+
+  /** `details`, `details.default`, `details.default.svc`: what the resolver of a pod in `namespace` would try. */
+  function asService(name: string, namespace: string): string | undefined {
+    const [service = '', of, svc, ...rest] = name.replace(new RegExp(`\\.${CLUSTER_DOMAIN.replaceAll('.', '\\.')}$`), '.svc').split('.')
+    if (rest.length > 0 || (svc !== undefined && svc !== 'svc')) return undefined
+    return hasService(`${of ?? namespace}/${service}`) ? serviceHost(service, of ?? namespace) : undefined
+  }
+
+  return {
+    isExternal,
+    changeEntry(previous, current) {
+      const key = keyOf((current ?? previous)!)
+      for (const host of hostsOf(previous)) {
+        const keys = entries.get(host)
+        keys?.delete(key)
+        if (keys?.size === 0) entries.delete(host)
+      }
+      for (const host of hostsOf(current)) entries.set(host, (entries.get(host) ?? new Set()).add(key))
+    },
+    resolve(name, namespace) {
+      if (!isHostName(name)) return undefined
+      const service = asService(name, namespace)
+      if (service !== undefined) return service
+      return isExternal(name) || entries.has(name) || (serviceOf(name) !== undefined && hasVirtualService(name)) ? name : undefined
+    },
+  }
+}
+
+function hostsOf(entry: KubeObject | undefined): readonly string[] {
+  return (entry?.['hosts'] ?? []) as readonly string[]
+}
+
+/** For the cache: only the hosts. */
+export function slimServiceEntry(object: KubeObject): KubeObject {
+  const { name, namespace = '', uid = '', resourceVersion = '' } = object.metadata
+  const { hosts } = (object['spec'] ?? {}) as { readonly hosts?: readonly string[] | null }
+  return { apiVersion: object.apiVersion, kind: object.kind, metadata: { name, namespace, uid, resourceVersion }, hosts: (hosts ?? []).map((host) => host.toLowerCase()) }
+}
+
+/** For the cache: labels and selector. */
+export function slimService(object: KubeObject): KubeObject {
+  const { name, namespace = '', uid = '', resourceVersion = '', labels, deletionTimestamp } = object.metadata
+  const { selector, type } = (object['spec'] ?? {}) as { readonly selector?: Readonly<Record<string, string>> | null; readonly type?: string }
+  return {
+    apiVersion: object.apiVersion,
+    kind: object.kind,
+    metadata: { name, namespace, uid, resourceVersion, ...(labels === undefined ? {} : { labels }), ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }) },
+    // an ExternalName Service selects nothing, whatever it says
+    selector: type === 'ExternalName' ? undefined : (selector ?? undefined),
+  }
+}
+
+export function selectorOf(service: KubeObject | undefined): Readonly<Record<string, string>> | undefined {
+  return service?.['selector'] as Readonly<Record<string, string>> | undefined
+}

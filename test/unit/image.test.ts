@@ -1,0 +1,59 @@
+/** The image without a container engine: built from the files that .dockerignore lets in, started from the tree that the Dockerfile describes. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { VERSION } from '../../operator/version.ts'
+import { assembleImage, type Image } from '../helpers/image.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+let image: Image
+
+before(async () => {
+  image = await assembleImage()
+  for (const file of image.files) chmodSync(join(image.root, file), 0o444)
+  chmodSync(image.root, 0o555)
+})
+
+after(() => {
+  chmodSync(image.root, 0o755)
+  rmSync(image.root, { recursive: true })
+})
+
+test('the image holds the bundle and the license, runs not as root, and starts the operator', () => {
+  assert.deepEqual(image.files, ['LICENSE', 'slimeboot.mjs'])
+  assert.match(image.user, /^[1-9]\d*:[1-9]\d*$/)
+  assert.deepEqual(image.cmd, ['run'])
+})
+
+test('the command line of the image works from a read-only tree, without the checkout and in an empty environment', () => {
+  const run = (...args: string[]): string => {
+    const [file, ...rest] = image.commandHere([...image.entrypoint, ...args])
+    return execFileSync(file, rest, { cwd: '/', env: {}, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  }
+  assert.equal(run('--version'), `${VERSION}\n`)
+  assert.match(run('run', '--help'), /--leader-elect/)
+  const rendered = run('template', '-f', join(ROOT, 'samples/slimeboot_lazyload.yaml'))
+  assert.match(rendered, /^kind: EnvoyFilter$/m)
+})
+
+test('the build stage needs no more files than .dockerignore lets in', () => {
+  const context = mkdtempSync(join(tmpdir(), 'slimeboot-context-'))
+  try {
+    const patterns = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+    assert.equal(patterns[0], '*', 'everything else stays out')
+    for (const pattern of patterns.slice(1)) {
+      assert.match(pattern, /^![\w.-]+$/)
+      const path = pattern.slice(1)
+      if (existsSync(join(ROOT, path))) cpSync(join(ROOT, path), join(context, path), { recursive: true })
+    }
+    symlinkSync(join(ROOT, 'node_modules'), join(context, 'node_modules'))
+    execFileSync(process.execPath, ['tools/build.ts', '--bundle-only'], { cwd: context, stdio: 'pipe' })
+    assert.ok(existsSync(join(context, 'dist/slimeboot.mjs')))
+    assert.ok(existsSync(join(context, 'LICENSE')))
+  } finally {
+    rmSync(context, { recursive: true })
+  }
+})
