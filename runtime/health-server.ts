@@ -30,6 +30,15 @@ export interface HealthServerOptions {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
   /** The server failed after it was started. */
   readonly onProblem: (error: Error) => void
+  /** /livez and /readyz are also served below this path, as `/modules`. */
+  readonly alias?: string
+  /** Further paths; asked first. Undefined: not one of them. */
+  readonly handle?: (request: IncomingMessage, url: URL) => Promise<Answer | undefined>
+}
+
+export interface Answer {
+  readonly code: number
+  readonly text: string
 }
 
 export interface HealthServer {
@@ -38,7 +47,8 @@ export interface HealthServer {
 }
 
 /** Resolves when it listens. Throws an Error that says why it cannot. */
-export async function startHealthServer({ address, live, ready, metrics, onProblem }: HealthServerOptions): Promise<HealthServer> {
+export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
+  const { address, live, ready, metrics, onProblem, alias, handle } = options
   const server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => {
       if (!response.headersSent) response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' })
@@ -47,8 +57,11 @@ export async function startHealthServer({ address, live, ready, metrics, onProbl
   })
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
-    const verbose = searchParams.has('verbose')
+    const url = new URL(request.url ?? '/', 'http://localhost')
+    const answered = await handle?.(request, url)
+    if (answered !== undefined) return send(response, answered.code, answered.text)
+    const pathname = alias !== undefined && url.pathname.startsWith(`${alias}/`) ? url.pathname.slice(alias.length) : url.pathname
+    const verbose = url.searchParams.has('verbose')
     if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'only GET and HEAD\n')
     if (pathname === '/livez' || pathname === '/healthz') return sendChecks(response, pathname, live(), verbose)
     if (pathname === '/readyz') return sendChecks(response, pathname, ready(), verbose)

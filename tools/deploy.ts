@@ -34,7 +34,8 @@ export function deployFiles(): ReadonlyMap<string, string> {
 
 /** The same by path relative to `deploy/`. */
 export function generatedFiles(): ReadonlyMap<string, string> {
-  const defaults = { namespace: String(DEFAULTS['namespace']), istioNamespace: String(DEFAULTS['istioNamespace']) }
+  const { namespace, istioNamespace } = DEFAULTS as { readonly namespace: string; readonly istioNamespace: string }
+  const defaults = { namespace, istioNamespace }
   const [cluster, objects, own, lazyload, pilot, installer, binder] = shippedRoles()
   const roles = (...list: (Role | undefined)[]): string =>
     list.flatMap((role) => (role === undefined ? [] : [roleYaml(role)])).join('---\n')

@@ -11,6 +11,8 @@ const SAMPLES = join(import.meta.dirname, '..', '..', 'samples')
 export const HOME = 'mesh-operator'
 /** The operator serves what has this label; the floor's SlimeBoots lack it. */
 export const SERVED_LABEL = { name: 'bench', value: 'served' }
+/** Name of its Lease: an operator with a selector is a shard. */
+export const SHARD = 'bench'
 
 interface Spec {
   readonly module: readonly { readonly [field: string]: unknown }[]

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { partFailure, type Part } from '../../local-cluster/supervise.ts'
 import { writeBundle } from '../../tools/build.ts'
-import { SERVED_LABEL } from './boots.ts'
+import { SERVED_LABEL, SHARD } from './boots.ts'
 import type { Stage } from './stage.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -48,7 +48,7 @@ export async function startOperator({ cluster, operatorKubeconfig }: Stage, opti
   const env = ['POD_NAME=bench-0', 'POD_NAMESPACE=mesh-operator', 'SLIMEBOOT_HEALTH_ADDRESS=127.0.0.1:0']
   const flags = ['--kubeconfig', kubeconfig, '--log-format', 'json', '--mesh-settle', '1s']
   // the floor's SlimeBoots are not served; while it is held still it must not lose the Lease
-  const shard = ['--selector', `${SERVED_LABEL.name}=${SERVED_LABEL.value}`, '--leader-elect-name', 'bench']
+  const shard = ['--selector', `${SERVED_LABEL.name}=${SERVED_LABEL.value}`, '--leader-elect-name', SHARD]
   const patient = ['--lease-duration', '120s', '--renew-deadline', '100s']
   const startedAt = Date.now()
   const part = cluster.supervise(`operator-${count++}`, {

@@ -11,6 +11,7 @@ import { loadKubeConfig } from '../../runtime/kubeconfig.ts'
 import type { KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
 import { createTransport } from '../../runtime/transport.ts'
+import { HOME, SHARD } from './boots.ts'
 import { applyObjects, deployObjects, OPERATOR_USER } from '../../test/helpers/deployed-operator.ts'
 
 /** Who sends what is not measured, in the audit log. */
@@ -32,6 +33,23 @@ export interface Stage extends AsyncDisposable {
   readonly makeAvailable: (namespace: string, name: string) => Promise<void>
 }
 
+/** The Lease of the operator as a shard, which has another name than the role in deploy/ allows. */
+const SHARD_LEASE: readonly KubeObject[] = [
+  {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: { name: 'bench', namespace: HOME },
+    rules: [{ apiGroups: ['coordination.k8s.io'], resources: ['leases'], resourceNames: [SHARD], verbs: ['get', 'update'] }],
+  },
+  {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: { name: 'bench', namespace: HOME },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'bench' },
+    subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: OPERATOR_USER }],
+  },
+]
+
 export async function setStage(name: string): Promise<Stage> {
   const cluster = await startCluster({ name: `bench-${name}`, controllers: false })
   await installCrds(cluster)
@@ -39,6 +57,7 @@ export async function setStage(name: string): Promise<Stage> {
     cluster,
     deployObjects().filter(({ kind }) => !['Deployment', 'PodDisruptionBudget', 'CustomResourceDefinition'].includes(kind)),
   )
+  await applyObjects(cluster, SHARD_LEASE)
   const client = createClient(
     createTransport({ loadConfig: () => loadKubeConfig(cluster.kubeconfig), userAgent: BENCH_AGENT, concurrency: IN_FLIGHT }),
   )

@@ -11,7 +11,7 @@ import { createWorkQueue } from '../../runtime/work-queue.ts'
 import { type Result, runWorkers } from '../../runtime/worker.ts'
 import { isEnabled, statusOf } from '../fence/fence.ts'
 import { FIELD_MANAGER, SERVICE_FENCE } from '../kinds.ts'
-import { learnedHosts, keyOfHost } from './metric-key.ts'
+import { decimalText, keyOfHost, learnedHosts } from './metric-key.ts'
 
 /** Hosts that a fence may learn. A Sidecar with more narrows nothing; it shows that something calls at random. */
 export const MAX_LEARNED = 500
@@ -81,7 +81,7 @@ export function createLearner(options: LearnerOptions) {
       pending.delete(key)
       return {}
     }
-    const metricStatus = Object.fromEntries([...hosts].map(([host, count]) => [keyOfHost(host), String(count)]))
+    const metricStatus = Object.fromEntries([...hosts].map(([host, count]) => [keyOfHost(host), decimalText(count)]))
     try {
       fences.record(await client.mergePatch(refOf(SERVICE_FENCE, fence), { status: { metricStatus } }, FIELD_MANAGER, 'status'))
     } catch (error) {

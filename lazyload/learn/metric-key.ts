@@ -11,6 +11,12 @@ export function keyOfHost(host: string): string {
   return `{destination_service="${host}"}`
 }
 
+/** A number of calls as it is stored: shortest decimal, no exponent. */
+export function decimalText(value: number): string {
+  const text = String(value)
+  return text.includes('e') ? value.toLocaleString('en-US', { useGrouping: false, maximumFractionDigits: 20 }) : text
+}
+
 /**
  * The full host name that a key tells of, for a fence in `namespace`; undefined where it tells of none: another first label, more
  * than one label, an empty or unknown destination, the global-sidecar itself.

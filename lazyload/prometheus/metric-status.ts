@@ -1,4 +1,4 @@
-/** Samples as keys and values of `status.metricStatus`, and as hosts (spec 3.3). Pure. */
+/** Samples as keys of `status.metricStatus`, and as hosts (spec 3.3). Pure. */
 import { hostOfKey } from '../learn/metric-key.ts'
 import type { Sample } from './client.ts'
 
@@ -12,13 +12,7 @@ export function keyOfSample({ labels }: Sample): string {
   return `${name}{${pairs.join(', ')}}`
 }
 
-/** Shortest decimal, no exponent. */
-export function valueText(value: string): string {
-  const number = Number(value)
-  return Number.isFinite(number) ? number.toLocaleString('en-US', { useGrouping: false, maximumFractionDigits: 20, maximumSignificantDigits: 17 }) : value
-}
-
-/** The hosts that the samples tell a fence in `namespace` of, with their values rounded to whole calls. */
+/** The hosts that the samples tell a fence in `namespace` of, with the sum of their values. */
 export function hostsOfSamples(samples: readonly Sample[], namespace: string, isExternal: (host: string) => boolean): ReadonlyMap<string, number> {
   const hosts = new Map<string, number>()
   for (const sample of samples) {

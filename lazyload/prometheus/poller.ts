@@ -2,7 +2,7 @@
 import { jittered, sleep } from '../../runtime/sleep.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Answer, PrometheusClient, Sample } from './client.ts'
-import type { Handler, PrometheusConfig } from './config.ts'
+import type { PrometheusConfig } from './config.ts'
 import { hostsOfSamples } from './metric-status.ts'
 import { fillQuery, splitByFence } from './query.ts'
 
@@ -38,7 +38,7 @@ export function createPoller(options: PollerOptions) {
   const own = config.handlers.filter(({ aggregate }) => !aggregate)
   const aggregated = config.handlers.filter(({ aggregate }) => aggregate)
   const urgent = new Set<string>()
-  let wake: (() => void) | undefined
+  let waiting = new AbortController()
   let lastError: string | undefined
 
   async function ask(text: string, signal: AbortSignal): Promise<Result> {
@@ -82,7 +82,8 @@ export function createPoller(options: PollerOptions) {
 
   async function askFor(key: string, shared: readonly ((key: string) => Result)[], signal: AbortSignal): Promise<void> {
     const [namespace = '', name = ''] = key.split('/')
-    const results = await Promise.all(own.map(async ({ query }: Handler) => await ask(fillQuery(query, namespace, name), signal)))
+    const results: Result[] = []
+    for (const { query } of own) results.push(await ask(fillQuery(query, namespace, name), signal))
     if (signal.aborted) return
     const all = [...results, ...shared.map((of) => of(key))]
     const samples: readonly Sample[] = all.flatMap((result) => (result instanceof Error ? [] : result.samples))
@@ -95,7 +96,7 @@ export function createPoller(options: PollerOptions) {
     /** Asks for this fence soon, outside of the rounds. */
     askSoon(key: string): void {
       urgent.add(key)
-      wake?.()
+      waiting.abort()
     },
     /** Why Prometheus did not answer the last query; undefined when it did, or was not asked yet. */
     problem: () => lastError,
@@ -108,12 +109,8 @@ export function createPoller(options: PollerOptions) {
         urgent.clear()
         if (due) next = performance.now() + jittered(config.intervalMs)
         if (due || keys.length > 0) await round(keys, signal)
-        await new Promise<void>((resolve) => {
-          wake = resolve
-          if (urgent.size > 0) resolve()
-          void sleep(Math.max(0, next - performance.now()), signal).then(resolve)
-        })
-        wake = undefined
+        waiting = new AbortController()
+        if (urgent.size === 0) await sleep(Math.max(0, next - performance.now()), AbortSignal.any([signal, waiting.signal]))
       }
     },
   }

@@ -152,7 +152,8 @@ export const WARNING_REASONS = {
   },
   PodTemplateKept: {
     means: 'Taken over from the Helm-based operator: the live pod template is kept until the spec changes, so that no pod restarts.',
-    remedy: 'See the difference with `slimeboot diff`; change the spec (or restart the Deployment) when it suits.',
+    remedy:
+      'See the difference with `slimeboot diff`. When a restart suits, change the spec, or remove annotation `config.netease.com/pod-template-kept` from the Deployment.',
   },
 } as const satisfies Record<string, ReasonText>
 

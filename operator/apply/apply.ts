@@ -9,6 +9,7 @@ import { specPathOf } from '../render/spec-path.ts'
 import type { Contests } from './contest.ts'
 import { type Difference, differences } from './difference.ts'
 import { failureOf } from './failure.ts'
+import { takeFields } from './helm-release.ts'
 import type { Live } from './live.ts'
 import type { NormalForms } from './normal-form.ts'
 import { appliedHash, managersOf } from './ownership.ts'
@@ -61,6 +62,8 @@ export async function applyStep({ client, live, contests, normalForms }: ApplyDe
         }
     }
 
+    const taken = step.takenOver && step.live !== undefined ? takeFields(step.live) : undefined
+    if (taken !== undefined) await client.jsonPatch(refOf(type, desired), taken, FIELD_MANAGER)
     let answer = step.live
     if (answer === undefined || found.some(({ type: kind }) => kind === 'missing')) answer = await applyOrRecreate(step)
     let rest = settledDifferences(answer)

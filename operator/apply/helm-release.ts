@@ -3,13 +3,14 @@
  * the objects of its release, whether it still runs, and pod templates that stay as they are so that no pod restarts.
  */
 import { createHash } from 'node:crypto'
-import type { Client } from '../../runtime/client.ts'
+import type { Client, JsonPatchOperation } from '../../runtime/client.ts'
 import { ApiError, hasCode } from '../../runtime/errors.ts'
-import { identityOf, keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
+import { identityOf, keyOf, type ManagedFieldsEntry, objectId, type KubeObject } from '../../runtime/object.ts'
 import type { ResourceType } from '../../runtime/resource.ts'
 import { MANAGED_TYPES, POD } from '../api/kinds.ts'
-import { CATCH_ALL_ANNOTATION, KEPT_TEMPLATE_ANNOTATION } from '../api/slimeboot.ts'
+import { CATCH_ALL_ANNOTATION, FIELD_MANAGER, KEPT_TEMPLATE_ANNOTATION } from '../api/slimeboot.ts'
 import { goJson } from '../render/go-json.ts'
+import type { Warning } from '../spec/problems.ts'
 import { type Difference, differences } from './difference.ts'
 import { failureOf, ReconcileError } from './failure.ts'
 import { type Owner, ownershipOf } from './ownership.ts'
@@ -89,18 +90,46 @@ function isEarlierOperator(pod: KubeObject): boolean {
   return phase !== 'Succeeded' && phase !== 'Failed' && !containers.some(({ args }) => args?.includes('run') === true)
 }
 
+/** The manager under which the earlier operator, or Helm itself, wrote. */
+const HELM_MANAGER = /helm/
+
+/**
+ * Makes the fields that Helm set ours, as if we had applied them: the next apply then takes back what is not rendered any more, and
+ * nothing looks like a stranger's (what kubectl does when it changes to server-side apply). Undefined where there is nothing of Helm.
+ */
+export function takeFields({ metadata: { managedFields = [], resourceVersion } }: KubeObject): readonly JsonPatchOperation[] | undefined {
+  const index = managedFields.findIndex((entry) => isHelms(entry))
+  if (index < 0) return undefined
+  const entry = `/metadata/managedFields/${index}`
+  return [
+    { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
+    { op: 'replace', path: `${entry}/manager`, value: FIELD_MANAGER },
+    { op: 'replace', path: `${entry}/operation`, value: 'Apply' },
+  ]
+}
+
+function isHelms({ manager = '', operation, subresource = '' }: ManagedFieldsEntry): boolean {
+  return HELM_MANAGER.test(manager) && operation === 'Update' && subresource === ''
+}
+
+/** As it is once its fields are ours. */
+export function withFieldsTaken(object: KubeObject): KubeObject {
+  const { managedFields = [], ...metadata } = object.metadata
+  return { ...object, metadata: { ...metadata, managedFields: managedFields.filter((entry) => !isHelms(entry)) } }
+}
+
 export interface KeptTemplate {
-  /** `desired` with the live pod template, marked so that it stays until the spec changes. */
-  readonly object: KubeObject
+  /** With the template that is not applied yet. */
+  readonly rendered: KubeObject
   /** What the rendered pod template has otherwise. */
   readonly differences: readonly Difference[]
 }
 
 /**
  * A Deployment of the release keeps its pod template when it is taken over, and from then on until `spec` of the SlimeBoot changes:
- * the annotation on the Deployment holds that spec's hash. Undefined for every other object.
+ * the annotation on the Deployment holds that spec's hash. `object` is what to apply now. Undefined for every other object.
  */
-export function keptTemplate(desired: KubeObject, live: KubeObject, owner: Owner, spec: unknown): KeptTemplate | undefined {
+export function keptTemplate(desired: KubeObject, live: KubeObject, owner: Owner, spec: unknown): { readonly object: KubeObject; readonly kept: KeptTemplate } | undefined {
   if (desired.kind !== 'Deployment') return undefined
   const kept = live.metadata.annotations?.[KEPT_TEMPLATE_ANNOTATION]
   const isTakenOver = ownershipOf(live, owner) === 'foreign' && isOfHelmRelease(live, owner.key)
@@ -114,7 +143,19 @@ export function keptTemplate(desired: KubeObject, live: KubeObject, owner: Owner
     metadata: { ...desired.metadata, annotations: { ...desired.metadata.annotations, [KEPT_TEMPLATE_ANNOTATION]: hash } },
     spec: { ...(desired['spec'] as object), template },
   }
-  return { object, differences: found }
+  return { object, kept: { rendered: desired, differences: found } }
+}
+
+const KEPT_LISTED = 10
+
+export function keptWarning({ rendered, differences: found }: KeptTemplate): Warning {
+  const fields = found.map(({ path }) => path.replace('/spec/template/', '').replaceAll('~1', '/').replaceAll('~0', '~'))
+  const more = fields.length > KEPT_LISTED ? ` and ${fields.length - KEPT_LISTED} more` : ''
+  return {
+    reason: 'PodTemplateKept',
+    path: 'spec',
+    message: `${objectId(rendered)} keeps the pod template of the earlier operator until spec changes, so that no pod restarts. Then these fields change: ${fields.slice(0, KEPT_LISTED).join(', ')}${more}.`,
+  }
 }
 
 /** Of `release`, what is not rendered any more. */

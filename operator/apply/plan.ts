@@ -2,7 +2,7 @@
 import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import type { Manifest } from '../render/manifest.ts'
 import { type Difference, differences } from './difference.ts'
-import { isOfHelmRelease, keptTemplate, staleOfRelease } from './helm-release.ts'
+import { isOfHelmRelease, type KeptTemplate, keptTemplate, staleOfRelease, withFieldsTaken } from './helm-release.ts'
 import { appliedHash, claimedOwner, managersOf, type Owner, ownershipOf } from './ownership.ts'
 
 export interface Step {
@@ -11,8 +11,10 @@ export interface Step {
   readonly desired: KubeObject
   readonly live: KubeObject | undefined
   readonly differences: readonly Difference[]
-  /** What the rendered pod template has otherwise, where that of the earlier operator is kept. */
-  readonly kept: readonly Difference[]
+  /** Where the earlier operator's pod template stays for now. */
+  readonly kept: KeptTemplate | undefined
+  /** Of the Helm release, not ours yet. */
+  readonly takenOver: boolean
   /** `repair`: somebody changed what we applied; `change`: the SlimeBoot or the templates did. */
   readonly action: 'create' | 'change' | 'repair' | 'none'
 }
@@ -54,11 +56,12 @@ export function planChanges({ owner, desired, live, labelled, release, spec, ado
   const steps = desired.map(({ manifest, object: rendered }): Step => {
     wanted.add(identityOf(rendered))
     const actual = live(rendered)
-    if (actual === undefined) return { manifest, desired: rendered, live: undefined, differences: [], kept: [], action: 'create' }
+    if (actual === undefined) return { manifest, desired: rendered, live: undefined, differences: [], kept: undefined, takenOver: false, action: 'create' }
     const refusal = refusalOf(rendered, actual, owner, adopt)
     if (refusal !== undefined) refusals.push(refusal)
-    const { object, differences: kept } = keptTemplate(rendered, actual, owner, spec) ?? { object: rendered, differences: [] }
-    const found = settled(object, actual, differences(object, actual))
+    const takenOver = ownershipOf(actual, owner) === 'foreign' && isOfHelmRelease(actual, owner.key)
+    const { object, kept } = keptTemplate(rendered, takenOver ? withFieldsTaken(actual) : actual, owner, spec) ?? { object: rendered, kept: undefined }
+    const found = settled(object, actual, differences(object, takenOver ? withFieldsTaken(actual) : actual))
     const sameContent = appliedHash(actual) === appliedHash(object)
     return {
       manifest,
@@ -66,6 +69,7 @@ export function planChanges({ owner, desired, live, labelled, release, spec, ado
       live: actual,
       differences: found,
       kept,
+      takenOver,
       action: found.length === 0 ? 'none' : sameContent ? 'repair' : 'change',
     }
   })

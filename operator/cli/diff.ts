@@ -4,10 +4,12 @@ import { Command, Option } from 'commander'
 import type { Client } from '../../runtime/client.ts'
 import { ApiError } from '../../runtime/errors.ts'
 import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
-import { typeOf } from '../api/kinds.ts'
+import { refOf } from '../../runtime/resource.ts'
+import { SLIMEBOOT, typeOf } from '../api/kinds.ts'
 import { ADOPT_ANNOTATION, FIELD_MANAGER } from '../api/slimeboot.ts'
-import { differences } from '../apply/difference.ts'
+import { type Difference, differences } from '../apply/difference.ts'
 import { failureOf } from '../apply/failure.ts'
+import { readHelmRelease, withFieldsTaken } from '../apply/helm-release.ts'
 import { type Plan, planChanges } from '../apply/plan.ts'
 import { readObjects } from '../apply/read.ts'
 import { type Compiled, compile } from '../controller/compile.ts'
@@ -27,7 +29,8 @@ interface Options {
 
 interface ObjectDiff {
   readonly object: string
-  readonly action: 'create' | 'change' | 'delete' | 'refused'
+  /** `kept`: a pod template that changes only with the spec, no difference by itself. */
+  readonly action: 'create' | 'change' | 'delete' | 'refused' | 'kept'
   readonly fields: readonly FieldChange[]
   /** Of a new object: all of it. */
   readonly desired?: KubeObject
@@ -50,7 +53,7 @@ export function diffCommand(): Command {
       try {
         const diffs = await withClient(options.kubeconfig, 'diff', (client) => diffFile(client, options))
         process.stdout.write(options.output === 'json' ? `${JSON.stringify(diffs, null, 2)}\n` : `${textOf(diffs).join('\n')}\n`)
-        process.exitCode = diffs.some((diff) => diff.action === 'refused') ? 2 : diffs.length > 0 ? 1 : 0
+        process.exitCode = diffs.some((diff) => diff.action === 'refused') ? 2 : diffs.some((diff) => diff.action !== 'kept') ? 1 : 0
       } catch (error) {
         process.exitCode = 2
         throw error
@@ -78,8 +81,11 @@ export async function readPlan(client: Client, boot: KubeObject, { desired, owne
     client,
     desired.map(({ object }) => object).filter((object) => !known.has(identityOf(object))),
   )
+  const served = await client.get(refOf(SLIMEBOOT, boot)).catch(() => undefined)
   return planChanges({
     owner,
+    release: served === undefined ? [] : await readHelmRelease(client, served, owner),
+    spec: boot['spec'],
     desired,
     live: (object) => known.get(identityOf(object)) ?? read.get(identityOf(object)),
     labelled: owned,
@@ -91,39 +97,48 @@ export async function readPlan(client: Client, boot: KubeObject, { desired, owne
 async function diffPlan(client: Client, plan: Plan): Promise<readonly ObjectDiff[]> {
   const refused = new Map(plan.refusals.map((refusal) => [refusal.object, refusal.message]))
   const steps = await Promise.all(
-    plan.steps.map(async ({ desired, live, action }): Promise<ObjectDiff | undefined> => {
+    plan.steps.map(async ({ desired, live, action, takenOver }): Promise<ObjectDiff | undefined> => {
       const object = objectId(desired)
       const message = refused.get(object)
       if (message !== undefined) return { object, action: 'refused', fields: [], message }
       if (live === undefined) return { object, action: 'create', fields: [], desired }
       if (action === 'none') return undefined
-      const fields = await fieldsOf(client, desired, live)
+      const fields = await fieldsOf(client, desired, live, takenOver)
       return fields.length === 0 ? undefined : { object, action: 'change', fields }
     }),
   )
+  const kept = await Promise.all(
+    plan.steps.map(async ({ kept: template, live, takenOver }): Promise<ObjectDiff | undefined> => {
+      if (template === undefined || live === undefined) return undefined
+      const fields = (await fieldsOf(client, template.rendered, live, takenOver)).filter(({ path }) => path.startsWith('spec.template.'))
+      return fields.length === 0 ? undefined : { object: objectId(template.rendered), action: 'kept', fields, message: KEPT }
+    }),
+  )
   const deletes = plan.stale.map((object): ObjectDiff => ({ object: objectId(object), action: 'delete', fields: [] }))
-  return [...steps.filter((step) => step !== undefined), ...deletes].sort((a, b) => (a.object < b.object ? -1 : 1))
+  return [...[...steps, ...kept].filter((diff) => diff !== undefined), ...deletes].sort((a, b) => (a.object < b.object ? -1 : 1))
 }
 
 /** What the server would store, and what would be removed after that. */
-async function fieldsOf(client: Client, desired: KubeObject, live: KubeObject): Promise<readonly FieldChange[]> {
+async function fieldsOf(client: Client, desired: KubeObject, live: KubeObject, takenOver: boolean): Promise<readonly FieldChange[]> {
   try {
     const answer = await client.apply(typeOf(desired), desired, { fieldManager: FIELD_MANAGER, dryRun: true })
-    const extras = differences(desired, answer).filter(({ type }) => type === 'extra')
+    const extras = differences(desired, takenOver ? withFieldsTaken(answer) : answer).filter(({ type }) => type === 'extra')
     return [
       ...compareObjects(live, answer),
-      ...extras.map(({ path, live: from, desired: to }) => ({
-        path: path.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~'),
-        from,
-        to,
-      })),
+      ...extras.map(fieldChange),
     ]
   } catch (error) {
     // an immutable field: the object would be made anew
     if (error instanceof ApiError && error.code === 422)
-      return differences(desired, live).map(({ path, live: from, desired: to }) => ({ path: path.slice(1).replaceAll('/', '.'), from, to }))
+      return differences(desired, live).map(fieldChange)
     throw failureOf(error, 'apply', desired)
   }
+}
+
+const KEPT = 'keeps the pod template of the earlier operator, so that no pod restarts; when spec changes, it changes to:'
+
+function fieldChange({ path, live: from, desired: to }: Difference): FieldChange {
+  return { path: path.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~'), from, to }
 }
 
 const MARKS = {
@@ -131,13 +146,14 @@ const MARKS = {
   change: ['yellow', '~ change'],
   delete: ['red', '- delete'],
   refused: ['red', '✘ refused'],
+  kept: ['yellow', '= keep'],
 } as const
 
 function textOf(diffs: readonly ObjectDiff[]): readonly string[] {
   if (diffs.length === 0) return ['No differences: the cluster is as this SlimeBoot wants it.']
-  const counts = (['create', 'change', 'delete', 'refused'] as const).flatMap((action) => {
+  const counts = (['create', 'change', 'delete', 'refused', 'kept'] as const).flatMap((action) => {
     const count = diffs.filter((diff) => diff.action === action).length
-    return count === 0 ? [] : [`${count} to ${action}`.replace('to refused', 'refused')]
+    return count === 0 ? [] : [`${count} to ${action}`.replace(/to (refused|kept)/, '$1')]
   })
   return [...diffs.flatMap(linesOf), '', counts.join(', ')]
 }

@@ -31,7 +31,7 @@ export function claimAll({ claims, live, isServed }: ClaimingDependencies, boot:
   const holders = [...Map.groupBy(conflicts, ({ holder }) => holder)]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([holder, subjects]) => {
-      const named = [...new Set(subjects.map(({ subject }) => subject))].sort()
+      const named = [...new Set(subjects.map(({ subject }) => nameOf(subject)))].sort(portsFirst)
       return `SlimeBoot ${holder} has ${listed(named, SUBJECTS_LISTED)}${isServed(holder) ? '' : ' (where it is gone, "slimeboot prune-orphans" removes what it left)'}`
     })
   const message = `${listed(holders, HOLDERS_LISTED, '; ')}, and came first. Change one of the two; nothing was applied.`
@@ -61,4 +61,17 @@ function liveConflicts(
 
 function listed(items: readonly string[], limit: number, separator = ', '): string {
   return items.length <= limit ? items.join(separator) : `${items.slice(0, limit).join(separator)} and ${items.length - limit} more`
+}
+
+/** `port 9080 of namespace default` as it is, an identity as `Kind/namespace/name`. */
+function nameOf(subject: string): string {
+  return isPort(subject) ? subject : subject.split('/').slice(1).filter(Boolean).join('/')
+}
+
+function portsFirst(a: string, b: string): number {
+  return Number(isPort(b)) - Number(isPort(a)) || (a < b ? -1 : 1)
+}
+
+function isPort(subject: string): boolean {
+  return subject.startsWith('port ')
 }

@@ -1,8 +1,9 @@
 /** Converge: make the cluster match one compiled SlimeBoot. Read what is unknown, plan, check all that can be known, apply in waves, prune. */
 import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
-import { DEPLOYMENT } from '../api/kinds.ts'
+import { resourceName } from '../../runtime/resource.ts'
+import { DEPLOYMENT, typeOf } from '../api/kinds.ts'
 import { ADOPT_ANNOTATION } from '../api/slimeboot.ts'
-import { readHelmRelease } from '../apply/helm-release.ts'
+import { type KeptTemplate, readHelmRelease } from '../apply/helm-release.ts'
 import { applyStep, type ApplyDependencies, type Change } from '../apply/apply.ts'
 import { scopesMeet } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
@@ -30,8 +31,8 @@ export interface Convergence {
   readonly deleted: readonly string[]
   readonly waiting: readonly string[]
   readonly copies: readonly string[]
-  /** Steps that keep the earlier operator's pod template. */
-  readonly kept: readonly Step[]
+  /** Deployments that keep the earlier operator's pod template. */
+  readonly kept: readonly KeptTemplate[]
   /** Refusals of single objects; the waves after them were not started. */
   readonly problems: readonly ReconcileError[]
   /** True when everything is applied and nothing is left to prune. */
@@ -102,7 +103,7 @@ export async function converge(
       deleted: prune.deleted,
       waiting: waits,
       copies: plan.copies,
-      kept: plan.steps.filter((step) => step.kept.length > 0),
+      kept: plan.steps.flatMap((step) => step.kept ?? []).filter((kept) => kept.differences.length > 0),
       problems: [...problems, ...prune.blocked].sort((a, b) => (a.message < b.message ? -1 : 1)),
       complete: problems.length === 0 && prune.blocked.length === 0 && waits.length === 0,
       ...(prune.waitMs === undefined ? {} : { waitMs: prune.waitMs }),

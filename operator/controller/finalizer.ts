@@ -11,11 +11,13 @@ import {
   DELETION_POLICY_ANNOTATION,
   FIELD_MANAGER,
   FINALIZER,
+  KEPT_TEMPLATE_ANNOTATION,
   OWNED_ANNOTATION,
   OWNER_LABEL,
 } from '../api/slimeboot.ts'
 import { escapePointer } from '../apply/pointer.ts'
 import { failureOf, ReconcileError } from '../apply/failure.ts'
+import { earlierOperatorProblem, HELM_FINALIZERS, isServedByHelm, readHelmRelease } from '../apply/helm-release.ts'
 import type { Live } from '../apply/live.ts'
 import { ownerOf, ownershipOf } from '../apply/ownership.ts'
 import type { Pruner, PruneResult } from '../apply/prune.ts'
@@ -31,13 +33,13 @@ export interface FinalizerDependencies {
   readonly rendered: (boot: KubeObject) => readonly KubeObject[]
 }
 
-const OUR_ANNOTATIONS = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION]
+const OUR_ANNOTATIONS = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION, KEPT_TEMPLATE_ANNOTATION]
 
 export function createFinalizer({ client, boots, live, pruner, rendered }: FinalizerDependencies) {
   /** By key the uid of a SlimeBoot that was let go: it is in the cache until the watch tells that it is gone. */
   const released = new Map<string, string | undefined>()
-  const isSet = (boot: KubeObject): boolean =>
-    (boot.metadata.finalizers?.includes(FINALIZER) ?? false) && released.get(keyOf(boot)) !== boot.metadata.uid
+  const isReleased = (boot: KubeObject): boolean => released.has(keyOf(boot)) && released.get(keyOf(boot)) === boot.metadata.uid
+  const isSet = (boot: KubeObject): boolean => (boot.metadata.finalizers?.includes(FINALIZER) ?? false) && !isReleased(boot)
 
   /** Lists every kind anew: the cache may be behind, or lack what lost its label meanwhile. */
   async function survivors(boot: KubeObject): Promise<{ found: readonly KubeObject[]; blocked: readonly ReconcileError[] }> {
@@ -63,7 +65,7 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
         }
       }),
     )
-    return { found: [...found, ...(await unlabelled(boot))], blocked }
+    return { found: [...found, ...(await unlabelled(boot)), ...(await releaseOf(boot))], blocked }
   }
 
   /** Objects of ours without the label, which no list and no watch shows: looked for by their names. */
@@ -75,23 +77,28 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
     )
   }
 
-  async function release(boot: KubeObject): Promise<void> {
+  /** What the earlier operator installed and was not taken over: it goes as if it were ours, or stays as it is. */
+  async function releaseOf(boot: KubeObject): Promise<readonly KubeObject[]> {
+    return isOrphaning(boot) ? [] : await readHelmRelease(client, boot, ownerOf(boot))
+  }
+
+  /** Takes our finalizer off and adds `kept`; those of the earlier operator go as well, since nobody serves them any more. */
+  async function setFinalizers(boot: KubeObject, kept: readonly string[]): Promise<KubeObject> {
     const { uid, resourceVersion, finalizers = [] } = boot.metadata
-    const index = finalizers.indexOf(FINALIZER)
-    await client.jsonPatch(
+    return await client.jsonPatch(
       refOf(SLIMEBOOT, boot),
       [
         { op: 'test', path: '/metadata/uid', value: uid },
         { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
-        { op: 'remove', path: `/metadata/finalizers/${index}` },
+        { op: 'add', path: '/metadata/finalizers', value: [...finalizers.filter((name) => name !== FINALIZER && !HELM_FINALIZERS.includes(name)), ...kept] },
       ],
       FIELD_MANAGER,
     )
   }
 
   /** For `deletion-policy: orphan`: nothing looks like ours afterwards. */
-  async function takeMarksOff(object: KubeObject): Promise<void> {
-    const { labels = {}, annotations = {} } = object.metadata
+  async function takeMarksOff(object: KubeObject, boot: KubeObject): Promise<void> {
+    const { labels = {}, annotations = {}, ownerReferences = [] } = object.metadata
     const marks = [
       ...[OWNER_LABEL].filter((name) => labels[name] !== undefined).map((name) => `/metadata/labels/${escapePointer(name)}`),
       ...OUR_ANNOTATIONS.filter((name) => annotations[name] !== undefined).map((name) => `/metadata/annotations/${escapePointer(name)}`),
@@ -99,7 +106,14 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
     try {
       await client.jsonPatch(
         refOf(typeOf(object), object),
-        [{ op: 'test', path: '/metadata/uid', value: object.metadata.uid }, ...marks.map((path) => ({ op: 'remove' as const, path }))],
+        [
+          { op: 'test', path: '/metadata/uid', value: object.metadata.uid },
+          ...marks.map((path) => ({ op: 'remove' as const, path })),
+          // the earlier operator's reference would make the garbage collector delete it
+          ...(ownerReferences.some(({ uid }) => uid === boot.metadata.uid)
+            ? [{ op: 'add' as const, path: '/metadata/ownerReferences', value: ownerReferences.filter(({ uid }) => uid !== boot.metadata.uid) }]
+            : []),
+        ],
         FIELD_MANAGER,
       )
       live.forget(object)
@@ -108,13 +122,14 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
     }
   }
 
-  async function letGo(objects: readonly KubeObject[]): Promise<PruneResult> {
-    await Promise.all(objects.map(takeMarksOff))
+  async function letGo(objects: readonly KubeObject[], boot: KubeObject): Promise<PruneResult> {
+    await Promise.all(objects.map((object) => takeMarksOff(object, boot)))
     return { deleted: [], blocked: [] }
   }
 
   return {
-    isSet,
+    /** Its deletion waits for us: for our finalizer, or for the earlier operator's that nobody else takes away. */
+    isAwaited: (boot: KubeObject): boolean => isSet(boot) || (isServedByHelm(boot) && !isReleased(boot)),
     /** The SlimeBoot of this key is gone. */
     forget: (key: string): void => void released.delete(key),
 
@@ -142,13 +157,24 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
       }
     },
 
+    /** Everything of the Helm release is ours now: the finalizers of the earlier operator go, and with them the last trace that it was one. */
+    async takeOver(boot: KubeObject): Promise<void> {
+      try {
+        boots.record(await setFinalizers(boot, [FINALIZER]))
+      } catch (error) {
+        throw conflictOr(error, boot)
+      }
+    },
+
     /** One step of the deletion; done when `outcome.waiting` and `problems` are empty: then the SlimeBoot is gone. */
     async finalize(boot: KubeObject): Promise<Outcome> {
       const owner = ownerOf(boot)
-      const labelled = live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours')
-      const ours = labelled.length > 0 ? labelled : await unlabelled(boot)
       const base: Outcome = { ...NOTHING, phase: 'delete' }
-      const { deleted, blocked, waitMs, waitingFor } = isOrphaning(boot) ? await letGo(ours) : await pruner.prune(owner.key, ours)
+      const earlier = isServedByHelm(boot) ? await earlierOperatorProblem(client, boot) : undefined
+      if (earlier !== undefined) return { ...base, problems: [earlier] }
+      const labelled = live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours')
+      const ours = [...(labelled.length > 0 ? labelled : await unlabelled(boot)), ...(await releaseOf(boot))]
+      const { deleted, blocked, waitMs, waitingFor } = isOrphaning(boot) ? await letGo(ours, boot) : await pruner.prune(owner.key, ours)
       if (blocked.length > 0) return { ...base, deleted, problems: blocked.map(asBlocked) }
       if (waitMs !== undefined) return { ...base, deleted, waiting: [waitingFor ?? ''], waitMs }
       const { found, blocked: unseen } = await survivors(boot)
@@ -158,7 +184,7 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
         return { ...base, deleted, waiting: found.map((object) => `${objectId(object)} to go`).sort(), waitMs: 1000 }
       }
       try {
-        await release(boot)
+        await setFinalizers(boot, [])
       } catch (error) {
         if (!hasCode(error, 404)) throw conflictOr(error, boot)
       }

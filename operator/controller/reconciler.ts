@@ -13,6 +13,7 @@ import { POD, SLIMEBOOT } from '../api/kinds.ts'
 import { FIELD_MANAGER, SUSPEND_ANNOTATION } from '../api/slimeboot.ts'
 import type { Claims } from '../apply/claims.ts'
 import { failureOf, ReconcileError } from '../apply/failure.ts'
+import { earlierOperatorProblem, isServedByHelm, keptWarning } from '../apply/helm-release.ts'
 import { podCause, type Unready, unreadyDeployment } from '../apply/readiness.ts'
 import { claimAll } from './claiming.ts'
 import type { Compiled, createCompiler } from './compile.ts'
@@ -63,7 +64,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
       return {}
     }
     // gone but for the watch to tell, or held by others only
-    if (boot.metadata.deletionTimestamp !== undefined && !finalizer.isSet(boot)) return {}
+    if (boot.metadata.deletionTimestamp !== undefined && !finalizer.isAwaited(boot)) return {}
     const startedAt = performance.now()
     let outcome: Outcome
     try {
@@ -88,6 +89,8 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
       return outcome
     }
     if (boot.metadata.annotations?.[SUSPEND_ANNOTATION] === 'true') return { ...NOTHING, phase: 'suspended' }
+    const earlier = isServedByHelm(boot) ? await earlierOperatorProblem(client, boot) : undefined
+    if (earlier !== undefined) throw earlier
     const known = await facts.read(boot)
     const compiled = compiler.compile(boot, known)
     claimAll({ claims, live, isServed: (key) => boots.get(key) !== undefined }, boot, compiled)
@@ -99,6 +102,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
         compiled,
         progress.step,
       )
+      if (convergence.complete && isServedByHelm(boot)) await finalizer.takeOver(boots.get(keyOf(boot)) ?? boot)
       if (convergence.complete) for (const other of claims.release(keyOf(boot), compiled.claim)) enqueue(other)
       const warnings = [
         ...compiled.warnings,
@@ -107,6 +111,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
           path: 'metadata',
           message: `${copy} carries our annotation of another object. It is left alone; delete it, or remove its annotation config.netease.com/owned.`,
         })),
+        ...convergence.kept.map(keptWarning),
       ]
       const unready = convergence.problems.length > 0 ? [] : await unreadyOf(boot, compiled)
       const { changes, deleted, waiting, problems, waitMs } = convergence

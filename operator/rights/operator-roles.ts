@@ -5,22 +5,13 @@
  */
 import { groupOf } from '../../runtime/object.ts'
 import type { ResourceType } from '../../runtime/resource.ts'
-import {
-  CONFIG_MAP,
-  EVENT,
-  HORIZONTAL_POD_AUTOSCALER,
-  NAMESPACE,
-  POD,
-  SERVICE,
-  SERVICE_ENTRY,
-  SLIMEBOOT,
-  VIRTUAL_SERVICE,
-} from '../api/kinds.ts'
+import { EVENT, HORIZONTAL_POD_AUTOSCALER, NAMESPACE, POD, SERVICE_ENTRY, SLIMEBOOT, VIRTUAL_SERVICE } from '../api/kinds.ts'
 import { LAZYLOAD_CLUSTER_ROLE, OBJECTS_ROLE, OPERATOR_NAME, OPERATOR_NAMESPACE, PILOT_CLUSTER_ROLE } from './names.ts'
 import { byGroup, type Role, rule, type Rule } from './rule.ts'
 import type { RenderedType } from './template-objects.ts'
 
-const WRITE = ['get', 'create', 'patch', 'delete']
+const READ = ['get', 'list', 'watch']
+const WRITE = ['create', 'patch', 'delete']
 const RBAC = 'rbac.authorization.k8s.io'
 
 /** Roles for what `types` (renderedTypes) holds: cluster-wide, in the namespaces of SlimeBoots, in the operator's own namespace. */
@@ -35,14 +26,7 @@ function clusterRole(types: readonly RenderedType[]): Role {
     rules: [
       on(SLIMEBOOT, ['list', 'watch', 'patch'], 'Serve SlimeBoots; the patch is for the finalizer only.'),
       rule(groupOf(SLIMEBOOT.apiVersion), [`${SLIMEBOOT.plural}/status`], ['patch'], 'Tell the state of each SlimeBoot.'),
-      ...byGroup(types.map(({ type }) => type)).map(([group, each]) =>
-        rule(
-          group,
-          plurals(each),
-          ['list', 'watch'],
-          'Notice changes to our objects (selected by label), and see before a SlimeBoot goes that nothing is left.',
-        ),
-      ),
+      ...byGroup(types.map(({ type }) => type)).map(([group, each]) => rule(group, plurals(each), READ, readReason(group))),
       ...types
         .filter(({ type }) => !type.namespaced)
         .map((rendered) =>
@@ -53,8 +37,6 @@ function clusterRole(types: readonly RenderedType[]): Role {
         PILOT_CLUSTER_ROLE,
       ]),
       on(NAMESPACE, ['get', 'list', 'create'], 'See that target namespaces exist; make them where the SlimeBoot asks for it.'),
-      on(CONFIG_MAP, ['get'], "Read Istio's mesh configuration: its root namespace.", ['istio']),
-      on(SERVICE, ['get'], 'Compare dispatch domains with the hosts of Services, in any namespace.'),
       rule(
         groupOf(SERVICE_ENTRY.apiVersion),
         plurals([SERVICE_ENTRY, VIRTUAL_SERVICE]),
@@ -70,6 +52,12 @@ function clusterRole(types: readonly RenderedType[]): Role {
       ),
     ],
   }
+}
+
+/** The core group has ConfigMaps and Services, of which those of others are read too. */
+function readReason(group: string): string {
+  const others = group === '' ? "; read Istio's ConfigMap for the mesh's root namespace, and Services whose host a dispatch names" : ''
+  return `Notice changes to our objects (selected by label), see whether a name is taken, and that nothing is left before a SlimeBoot goes${others}.`
 }
 
 function objectsRole(types: readonly RenderedType[]): Role {

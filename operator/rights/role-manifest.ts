@@ -30,8 +30,8 @@ export function toYaml(value: unknown): string {
   return dump(value, { lineWidth: -1, noRefs: true, flowLevel: -1 })
 }
 
-function ruleObject({ reason: _, ...rule }: Rule): Omit<Rule, 'reason'> {
-  return rule
+function ruleObject({ apiGroups, resources, resourceNames, verbs }: Rule): Omit<Rule, 'reason'> {
+  return { apiGroups, resources, ...(resourceNames === undefined ? {} : { resourceNames }), verbs }
 }
 
 function indent(yaml: string): string {

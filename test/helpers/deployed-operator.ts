@@ -33,7 +33,10 @@ export async function applyObjects(cluster: Pick<ClusterAccess, 'request'>, obje
 /** Runs every pod of the operator's Deployment; `env` is added to each. Each pod gets a health port of its own. */
 export async function runOperatorPods(cluster: ClusterAccess, env: Readonly<Record<string, string>> = {}): Promise<PodRunner> {
   const image = await assembleImage()
-  return createPodRunner({ cluster, match: (pod) => (pod.metadata.labels?.['name'] === OPERATOR_NAME ? operatorProgram(image, env) : undefined) })
+  return createPodRunner({
+    cluster,
+    match: (pod) => (pod.metadata.labels?.['name'] === OPERATOR_NAME ? operatorProgram(image, env) : undefined),
+  })
 }
 
 /** How a pod of the operator's image runs here. */

@@ -1,5 +1,5 @@
 /** The image without a container engine: the file tree and the commands that the last stage of the Dockerfile describes. */
-import { cpSync, mkdtempSync, readFileSync, realpathSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { writeBundle } from '../../tools/build.ts'
@@ -24,8 +24,9 @@ export interface Image {
 /** Builds the bundle and copies it to where the Dockerfile puts it. Throws when the Dockerfile does what this cannot follow. */
 export async function assembleImage(): Promise<Image> {
   const root = mkdtempSync(join(realpathSync(tmpdir()), 'slimeboot-image-'))
+  process.once('exit', () => rmSync(root, { recursive: true, force: true }))
   const lines = finalStage(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))
-  const copies = lines.flatMap((line) => /^COPY --from=build (\S+) (\S+)$/.exec(line)?.slice(1, 3) as [string, string] | undefined ?? [])
+  const copies = lines.flatMap((line) => (/^COPY --from=build (\S+) (\S+)$/.exec(line)?.slice(1, 3) as [string, string] | undefined) ?? [])
   const files: string[] = []
   for (let index = 0; index < copies.length; index += 2) {
     const [from = '', to = ''] = copies.slice(index, index + 2)
@@ -50,7 +51,11 @@ export async function assembleImage(): Promise<Image> {
 
 /** Instructions of the last stage, comments and continued lines resolved. */
 function finalStage(dockerfile: string): readonly string[] {
-  const lines = dockerfile.replaceAll('\\\n', ' ').split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
+  const lines = dockerfile
+    .replaceAll('\\\n', ' ')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
   return lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')))
 }
 

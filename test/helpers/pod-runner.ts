@@ -95,7 +95,9 @@ export function createPodRunner({ cluster, match, namespace }: PodRunnerOptions)
   async function look(): Promise<void> {
     const { status, body } = await cluster.request('GET', `${path}?resourceVersion=0`, { signal: stop.signal })
     if (status !== 200) return
-    const pods = (body.items as readonly Pod[]).filter((pod) => pod.metadata.deletionTimestamp === undefined && pod.status?.phase === 'Running')
+    const pods = (body.items as readonly Pod[]).filter(
+      (pod) => pod.metadata.deletionTimestamp === undefined && pod.status?.phase === 'Running',
+    )
     const alive = new Set(pods.map((pod) => pod.metadata.uid))
     for (const pod of pods) {
       if (running.has(pod.metadata.uid)) continue
@@ -131,7 +133,11 @@ export function createPodRunner({ cluster, match, namespace }: PodRunnerOptions)
   }
 }
 
-function runPod(cluster: PodRunnerOptions['cluster'], pod: Pod, program: PodProgram): { readonly view: PodProcess; readonly stop: () => Promise<void> } {
+function runPod(
+  cluster: PodRunnerOptions['cluster'],
+  pod: Pod,
+  program: PodProgram,
+): { readonly view: PodProcess; readonly stop: () => Promise<void> } {
   const lines: string[] = []
   const end = new AbortController()
   let child: ChildProcess | undefined
@@ -158,7 +164,7 @@ function runPod(cluster: PodRunnerOptions['cluster'], pod: Pod, program: PodProg
       once(child, 'exit'),
       once(child, 'error').then(([error]: Error[]) => [error?.message, null]),
     ])) as [unknown, NodeJS.Signals | null]
-    lines.push(`-- ended: ${signal ?? `exit code ${code}`}`)
+    lines.push(`-- ended: ${signal ?? `exit code ${String(code)}`}`)
   }
 
   const done = (async () => {

@@ -8,8 +8,9 @@ import { text } from 'node:stream/consumers'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
 import { startCluster, type Cluster } from '../../local-cluster/cluster.ts'
 import { installCrds } from '../../local-cluster/crds.ts'
-import { runOperatorPods } from './deployed-operator.ts'
-import type { PodRunner } from './pod-runner.ts'
+import { operatorProgram } from './deployed-operator.ts'
+import { assembleImage } from './image.ts'
+import { createPodRunner, type PodRunner } from './pod-runner.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
 export const INSTALL = join(ROOT, 'scripts', 'easy_install_lazyload.sh')
@@ -31,8 +32,12 @@ export interface ScriptOptions {
 }
 
 /** Runs `bash ARGS…` with the kubeconfig; never throws because of an exit code. */
-export async function runBash(args: readonly string[], { kubeconfig = '/nonexistent', env = {}, cwd }: ScriptOptions = {}): Promise<ScriptRun> {
-  const child = spawn('bash', [...args], {
+export async function runBash(args: readonly string[], options: ScriptOptions = {}): Promise<ScriptRun> {
+  return await runCommand('bash', args, options)
+}
+
+export async function runCommand(file: string, args: readonly string[], { kubeconfig = '/nonexistent', env = {}, cwd }: ScriptOptions = {}): Promise<ScriptRun> {
+  const child = spawn(file, [...args], {
     cwd: cwd ?? mkdtempSync(join(tmpdir(), 'slimeboot-script-')),
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], KUBECONFIG: kubeconfig, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -58,7 +63,7 @@ export async function setScriptStage(name: string): Promise<ScriptStage> {
     await Promise.all([
       installCrds(cluster, { own: false }),
       createIstiod(cluster),
-      runOperatorPods(cluster, { SLIMEBOOT_MESH_SETTLE: '300ms' }).then((runner) => (pods = runner)),
+      runOperatorPods(cluster).then((runner) => (pods = runner)),
     ])
   } catch (error) {
     await cluster.stop()
@@ -74,6 +79,16 @@ export async function setScriptStage(name: string): Promise<ScriptStage> {
       await cluster.stop()
     },
   }
+}
+
+/** Pods of the earlier operator have the same label, but other arguments. */
+async function runOperatorPods(cluster: Cluster): Promise<PodRunner> {
+  const program = operatorProgram(await assembleImage(), { SLIMEBOOT_MESH_SETTLE: '300ms' })
+  return createPodRunner({
+    cluster,
+    namespace: 'mesh-operator',
+    match: ({ metadata, spec }) => (metadata.labels?.['name'] === 'slime-boot' && spec.containers[0]?.args?.includes('run') === true ? program : undefined),
+  })
 }
 
 async function createIstiod(cluster: Pick<ClusterAccess, 'request'>): Promise<void> {

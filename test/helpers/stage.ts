@@ -53,7 +53,8 @@ export async function setStage(cluster: ClusterAccess, prefix: string, options: 
       try {
         return await eventually(check, timing)
       } catch (error) {
-        if (error instanceof Error) error.message = `${error.message}\n${operator.log()}`
+        // the test runner shows the stack
+        if (error instanceof Error) error.stack = `${error.stack}\n${operator.log()}`
         throw error
       }
     },

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Answer } from '../../local-cluster/access.ts'
 import { type Cluster, startCluster } from '../../local-cluster/cluster.ts'
 import { API_VERSION, KIND, type SlimeBoot } from '../../operator/api/slimeboot.ts'
@@ -27,10 +27,13 @@ let cluster: Cluster
 before(async () => {
   cluster = await startCluster({ name: 'admission', controllers: false })
   await applyObjects(cluster, deployObjects())
-  for (const name of ['team', 'other', ...MANY.slice(0, CHECKED_NAMESPACES + 1)]) await createObject('/api/v1/namespaces', { metadata: { name } })
+  for (const name of ['team', 'other', ...MANY.slice(0, CHECKED_NAMESPACES + 1)])
+    await createObject('/api/v1/namespaces', { metadata: { name } })
   await eventually(async () => assert.equal((await cluster.request('GET', BOOTS)).status, 200))
   // A policy counts from a moment after it was stored.
-  await eventually(async () => assert.equal((await send(cluster.createUser('nobody', ['system:masters']), spec({ image: {} }))).status, 422))
+  await eventually(async () =>
+    assert.equal((await send(cluster.createUser('nobody', ['system:masters']), spec({ image: {} }))).status, 422),
+  )
 })
 
 after(async () => await cluster?.stop())
@@ -50,31 +53,56 @@ test('no policy has an expression that the API server finds wrong types in', asy
 test('who may install in two namespaces installs there, and nowhere else', async () => {
   const token = await user('anna', { in: ['team', 'app-1'], bind: true })
   assert.deepEqual(outcome(await send(token, spec({ component: sidecars('app-1') }))), { status: 201 })
-  assert.match(message(await send(token, spec({ component: sidecars('app-1', 'app-2') }))), /may not install into namespace app-2 for you: you need verb install on slimeboots\.config\.netease\.com there/)
-  assert.match(message(await send(token, spec({ namespace: 'other', component: sidecars('app-1') }))), /may not install into namespace other for you/)
+  assert.match(
+    message(await send(token, spec({ component: sidecars('app-1', 'app-2') }))),
+    /may not install into namespace app-2 for you: you need verb install on slimeboots\.config\.netease\.com there/,
+  )
+  assert.match(
+    message(await send(token, spec({ namespace: 'other', component: sidecars('app-1') }))),
+    /may not install into namespace other for you/,
+  )
   const { namespace: _, ...withDefault } = spec({ component: sidecars('app-1') })
   assert.match(message(await send(token, withDefault)), /may not install into namespace mesh-operator for you/)
-  assert.deepEqual(outcome(await send(token, spec({ component: { globalSidecar: { enable: false, type: 'namespaced', namespace: ['app-2'] } } }))), { status: 201 })
+  assert.deepEqual(
+    outcome(await send(token, spec({ component: { globalSidecar: { enable: false, type: 'namespaced', namespace: ['app-2'] } } }))),
+    { status: 201 },
+  )
 })
 
 test('without the right to bind the role of a module or of the pilot nothing is installed', async () => {
   const token = await user('bernd', { in: ['team', 'app-1'], bind: false })
-  assert.match(message(await send(token, spec({ component: sidecars('app-1') }))), /binds ClusterRole slime-lazyload: you need verb bind on it/)
-  await grant('bernd', 'lazyload-only', [{ apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], resourceNames: ['slime-lazyload'], verbs: ['bind'] }])
+  assert.match(
+    message(await send(token, spec({ component: sidecars('app-1') }))),
+    /binds ClusterRole slime-lazyload: you need verb bind on it/,
+  )
+  await grant('bernd', 'lazyload-only', [
+    { apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], resourceNames: ['slime-lazyload'], verbs: ['bind'] },
+  ])
   assert.deepEqual(outcome(await send(token, spec({ component: sidecars('app-1') }))), { status: 201 })
   assert.match(message(await send(token, spec({ component: withPilot('app-1') }))), /binds ClusterRole slime-global-sidecar-pilot/)
   const limiter = { name: 'limiter', enable: true, kind: 'limiter', limiter: {}, clusterRole: 'their-role' }
-  assert.match(message(await send(token, spec({ module: [lazyload(), limiter], component: sidecars('app-1') }))), /binds ClusterRole their-role/)
-  assert.deepEqual(outcome(await send(token, spec({ module: [lazyload(), { ...limiter, enable: false }], component: sidecars('app-1') }))), { status: 201 })
-  await grant('bernd', 'their-role-too', [{ apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], resourceNames: ['their-role'], verbs: ['bind'] }])
+  assert.match(
+    message(await send(token, spec({ module: [lazyload(), limiter], component: sidecars('app-1') }))),
+    /binds ClusterRole their-role/,
+  )
+  assert.deepEqual(
+    outcome(await send(token, spec({ module: [lazyload(), { ...limiter, enable: false }], component: sidecars('app-1') }))),
+    { status: 201 },
+  )
+  await grant('bernd', 'their-role-too', [
+    { apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], resourceNames: ['their-role'], verbs: ['bind'] },
+  ])
   assert.deepEqual(outcome(await send(token, spec({ module: [lazyload(), limiter], component: sidecars('app-1') }))), { status: 201 })
 })
 
 test(`${CHECKED_NAMESPACES} namespaces are checked one by one; for more the right is needed in the whole cluster`, async () => {
   const fitting = MANY.slice(0, CHECKED_NAMESPACES)
   const token = await user('clara', { in: ['team', ...fitting.slice(0, -1)], bind: true })
-  assert.match(message(await send(token, spec({ component: sidecars(...fitting) }))), new RegExp(`may not install into namespace app-${CHECKED_NAMESPACES} for you`))
-  await allow('clara', fitting.at(-1)!)
+  assert.match(
+    message(await send(token, spec({ component: sidecars(...fitting) }))),
+    new RegExp(`may not install into namespace app-${CHECKED_NAMESPACES} for you`),
+  )
+  await allow('clara', fitting.at(-1))
   assert.deepEqual(outcome(await send(token, spec({ component: sidecars(...fitting) }))), { status: 201 })
   await allow('clara', `app-${CHECKED_NAMESPACES + 1}`)
   const refused = message(await send(token, spec({ component: sidecars(...MANY.slice(0, CHECKED_NAMESPACES + 1)) })))
@@ -91,9 +119,13 @@ test('cluster mode in every spelling, and taking over what others made, need the
     spec({ module: [withMode('cluster')], component: { globalSidecar: { enable: true } } }),
     spec({ module: [withMode('CLUSTER')], component: { globalSidecar: null } }),
   ]
-  for (const each of clusterWide) assert.match(message(await send(token, each)), /type cluster changes the proxies of all namespaces: you need verb install/)
+  for (const each of clusterWide)
+    assert.match(message(await send(token, each)), /type cluster changes the proxies of all namespaces: you need verb install/)
   const adopting = spec({ component: sidecars('app-1') })
-  assert.match(message(await send(token, adopting, { annotations: { 'config.netease.com/adopt': 'true' } })), /adopt takes over objects that others made/)
+  assert.match(
+    message(await send(token, adopting, { annotations: { 'config.netease.com/adopt': 'true' } })),
+    /adopt takes over objects that others made/,
+  )
   await allow('doris')
   for (const each of clusterWide) assert.deepEqual(outcome(await send(token, each)), { status: 201 })
   assert.deepEqual(outcome(await send(token, adopting, { annotations: { 'config.netease.com/adopt': 'true' } })), { status: 201 })
@@ -109,10 +141,18 @@ test('deletion, finalizers, labels, status and foreign annotations stay free; th
   const path = `${BOOTS}/stored`
   const created = await cluster.request('POST', BOOTS, { body: boot('stored', spec({ component: sidecars('app-1') })) })
   assert.equal(created.status, 201)
-  await grant('emil', 'boots', [{ apiGroups: ['config.netease.com'], resources: ['slimeboots', 'slimeboots/status'], verbs: ['get', 'patch', 'delete'] }])
+  await grant('emil', 'boots', [
+    { apiGroups: ['config.netease.com'], resources: ['slimeboots', 'slimeboots/status'], verbs: ['get', 'patch', 'delete'] },
+  ])
   const token = cluster.createUser('emil')
-  const patch = async (body: unknown, subresource = ''): Promise<Answer> => await cluster.request('PATCH', `${path}${subresource}`, { body, token, contentType: 'application/merge-patch+json' })
-  const metadata = [{ labels: { team: 'a' } }, { finalizers: ['example.com/mine'] }, { finalizers: null }, { annotations: { note: 'mine' } }]
+  const patch = async (body: unknown, subresource = ''): Promise<Answer> =>
+    await cluster.request('PATCH', `${path}${subresource}`, { body, token, contentType: 'application/merge-patch+json' })
+  const metadata = [
+    { labels: { team: 'a' } },
+    { finalizers: ['example.com/mine'] },
+    { finalizers: null },
+    { annotations: { note: 'mine' } },
+  ]
   for (const each of metadata) assert.deepEqual(outcome(await patch({ metadata: each })), { status: 200 })
   assert.deepEqual(outcome(await patch({ status: { mode: 'none' } }, '/status')), { status: 200 })
   for (const name of ['suspend', 'reconcile-at', 'adopt', 'create-namespaces', 'deletion-policy']) {
@@ -124,17 +164,27 @@ test('deletion, finalizers, labels, status and foreign annotations stay free; th
 
 test('a SlimeBoot that was stored with an error still takes finalizers, annotations and a correction', async () => {
   await removePolicyBinding('slimeboot-spec', async () => {
-    await eventually(async () => assert.equal((await cluster.request('POST', BOOTS, { body: boot('broken', spec({ image: {} })) })).status, 201))
+    await eventually(async () =>
+      assert.equal((await cluster.request('POST', BOOTS, { body: boot('broken', spec({ image: {} })) })).status, 201),
+    )
   })
   await eventually(async () => assert.equal((await send(cluster.adminToken, spec({ image: {} }))).status, 422))
-  const patch = async (body: unknown): Promise<Answer> => await cluster.request('PATCH', `${BOOTS}/broken`, { body, contentType: 'application/merge-patch+json' })
-  assert.deepEqual(outcome(await patch({ metadata: { finalizers: ['config.netease.com/slimeboot'], annotations: { 'config.netease.com/suspend': 'true' } } })), { status: 200 })
+  const patch = async (body: unknown): Promise<Answer> =>
+    await cluster.request('PATCH', `${BOOTS}/broken`, { body, contentType: 'application/merge-patch+json' })
+  assert.deepEqual(
+    outcome(
+      await patch({ metadata: { finalizers: ['config.netease.com/slimeboot'], annotations: { 'config.netease.com/suspend': 'true' } } }),
+    ),
+    { status: 200 },
+  )
   assert.match(message(await patch({ spec: { replicaCount: 2 } })), /spec\.image\.repository is required/)
   assert.deepEqual(outcome(await patch({ spec: { image: { repository: 'docker.io/slimeio/slime-lazyload' } } })), { status: 200 })
   assert.deepEqual(outcome(await patch({ metadata: { finalizers: null } })), { status: 200 })
 })
 
-const component = (globalSidecar: JsonObject, pilot?: JsonObject): JsonObject => ({ component: { globalSidecar, ...(pilot === undefined ? {} : { pilot }) } })
+const component = (globalSidecar: JsonObject, pilot?: JsonObject): JsonObject => ({
+  component: { globalSidecar, ...(pilot === undefined ? {} : { pilot }) },
+})
 /** What, which fields, and what the policy says where it cannot say the operator's words. */
 const BAD_SPECS: readonly (readonly [string, JsonObject, RegExp?])[] = [
   ['no image repository', { image: { tag: 'v1' } }],
@@ -144,9 +194,17 @@ const BAD_SPECS: readonly (readonly [string, JsonObject, RegExp?])[] = [
   ['a module with an unknown mode', { module: [withMode('everywhere')], component: null }],
   ['a module whose mode is true', { module: [withMode(true)], component: null }],
   ['modes that contradict each other', { module: [withMode('cluster')] }, /contradict each other: they say cluster and namespaced/],
-  ['modes that contradict each other, one of them a boolean', { module: [withMode(false)] }, /contradict each other: they say none and namespaced/],
+  [
+    'modes that contradict each other, one of them a boolean',
+    { module: [withMode(false)] },
+    /contradict each other: they say none and namespaced/,
+  ],
   ['type namespaced without namespaces', component({ enable: true, type: 'namespaced' })],
-  ['a namespace twice', component({ enable: true, type: 'namespaced', namespace: ['app-1', 'app-2', 'app-1'] }), /namespace\[\] is "app-1" twice/],
+  [
+    'a namespace twice',
+    component({ enable: true, type: 'namespaced', namespace: ['app-1', 'app-2', 'app-1'] }),
+    /namespace\[\] is "app-1" twice/,
+  ],
   ['port 0', { module: [lazyload({ fence: { wormholePort: [0] } })] }],
   ['port 65536 as text', { module: [lazyload({ fence: { wormholePort: ['9080', '65536'] } })] }],
   ['a port that is a word', { module: [lazyload({ fence: { wormholePort: ['http'] } })] }],
@@ -154,7 +212,13 @@ const BAD_SPECS: readonly (readonly [string, JsonObject, RegExp?])[] = [
   ['two modules of one name', { module: [lazyload(), lazyload()] }, /is "lazyload", the name of two enabled modules/],
   ['a module without a name', { module: [{ enable: true, fence: { wormholePort: ['80'] } }] }],
   ['a module whose name is no DNS label', { module: [lazyload({ name: 'Lazy_Load' })] }],
-  ['a pilot beside Istio', { namespace: 'istio-system', component: { globalSidecar: withPilot('app-1')['globalSidecar']!, pilot: { enable: true, image: { repository: 'p' } } } }],
+  [
+    'a pilot beside Istio',
+    {
+      namespace: 'istio-system',
+      component: { globalSidecar: withPilot('app-1')['globalSidecar']!, pilot: { enable: true, image: { repository: 'p' } } },
+    },
+  ],
   ['a pilot without an image', component({ type: 'namespaced', namespace: ['app-1'], image: { repository: 'p' } }, { enable: true })],
 ]
 for (const [what, fields, words] of BAD_SPECS) {
@@ -165,44 +229,78 @@ for (const [what, fields, words] of BAD_SPECS) {
     const errors = validate(bootWith(bad)).errors.map((error) => error.message.replaceAll(/\[\d+\]/g, '[]'))
     assert.ok(errors.length > 0, 'the operator accepts it')
     if (words !== undefined) assert.match(said, words)
-    else assert.ok(errors.some((text) => said.endsWith(`denied request: ${text}`)), `API server: ${said}\noperator: ${errors.join('\n')}`)
+    else
+      assert.ok(
+        errors.some((text) => said.endsWith(`denied request: ${text}`)),
+        `API server: ${said}\noperator: ${errors.join('\n')}`,
+      )
   })
 }
 
 test('however a spec is written, it gets no object into a namespace and no role bound that its writer has no right to', async () => {
   const token = await user('eve', { in: ['team', 'app-1'], bind: false })
-  await grant('eve', 'lazyload-again', [{ apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], resourceNames: ['slime-lazyload'], verbs: ['bind'] }])
+  await grant('eve', 'lazyload-again', [
+    { apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], resourceNames: ['slime-lazyload'], verbs: ['bind'] },
+  ])
   const allowed = new Set([undefined, 'team', 'app-1'])
   const mode = fc.constantFrom('namespaced', 'Namespace', 'cluster', 'CLUSTER', 'no', 'Off', false, 'none', null)
   const flag = fc.option(fc.boolean(), { nil: null })
   const absent = fc.constant(undefined)
-  const module = fc.record({ enable: flag, fence: flag, mode: fc.oneof(absent, mode), clusterRole: fc.oneof(absent, fc.constantFrom(null, 'slime-lazyload', 'their-role')) }, { requiredKeys: [] })
+  const module = fc.record(
+    {
+      enable: flag,
+      fence: flag,
+      mode: fc.oneof(absent, mode),
+      clusterRole: fc.oneof(absent, fc.constantFrom(null, 'slime-lazyload', 'their-role')),
+    },
+    { requiredKeys: [] },
+  )
   const specs = fc.record({
     home: fc.constantFrom(undefined, 'team', 'team', 'other'),
     modules: fc.array(module, { minLength: 1, maxLength: 3 }),
-    sidecar: fc.oneof(absent, fc.record({ enable: flag, type: mode, namespace: fc.uniqueArray(fc.constantFrom('app-1', 'app-2', 'team')) }, { requiredKeys: [] })),
+    sidecar: fc.oneof(
+      absent,
+      fc.record({ enable: flag, type: mode, namespace: fc.uniqueArray(fc.constantFrom('app-1', 'app-2', 'team')) }, { requiredKeys: [] }),
+    ),
     pilot: fc.oneof(absent, flag),
   })
   let accepted = 0
   let refused = 0
   await fc.assert(
     fc.asyncProperty(specs, async ({ home, modules, sidecar, pilot }) => {
-      const written = JSON.parse(JSON.stringify(validSpec({
-        ...(home === undefined ? {} : { namespace: home }),
-        module: modules.map(({ enable, fence, mode: said, clusterRole }, index) => ({
-          ...lazyload({ name: `module-${index}` }), enable, clusterRole, fence: { enable: fence, wormholePort: ['9080'] }, global: { misc: { 'global-sidecar-mode': said } },
-        })) as unknown as JsonObject[],
-        component: { globalSidecar: { ...sidecar, image: { repository: 'p' } }, pilot: { enable: pilot, image: { repository: 'p' } } } as unknown as JsonObject,
-      }))) as JsonObject
+      const written = JSON.parse(
+        JSON.stringify(
+          validSpec({
+            ...(home === undefined ? {} : { namespace: home }),
+            module: modules.map(({ enable, fence, mode: said, clusterRole }, index) => ({
+              ...lazyload({ name: `module-${index}` }),
+              enable,
+              clusterRole,
+              fence: { enable: fence, wormholePort: ['9080'] },
+              global: { misc: { 'global-sidecar-mode': said } },
+            })) as unknown as JsonObject[],
+            component: {
+              globalSidecar: { ...sidecar, image: { repository: 'p' } },
+              pilot: { enable: pilot, image: { repository: 'p' } },
+            } as unknown as JsonObject,
+          }),
+        ),
+      ) as JsonObject
       const { status } = await send(token, written)
       if (status !== 201) return void refused++
       accepted++
       const object = bootWith(written)
       if (validate(object).errors.length > 0) return
       const { desired, values } = compile(object)
-      assert.ok(desired.every((each) => allowed.has(each.object.metadata.namespace)), `mode ${values.mode}`)
+      assert.ok(
+        desired.every((each) => allowed.has(each.object.metadata.namespace)),
+        `mode ${values.mode}`,
+      )
       const bound = desired.map((each) => (each.object['roleRef'] as { name: string } | undefined)?.name)
-      assert.ok(bound.every((role) => role === undefined || role === 'slime-lazyload'), `binds ${bound.join()}`)
+      assert.ok(
+        bound.every((role) => role === undefined || role === 'slime-lazyload'),
+        `binds ${bound.join()}`,
+      )
     }),
     { numRuns: 400 },
   )
@@ -210,13 +308,19 @@ test('however a spec is written, it gets no object into a namespace and no role 
 })
 
 test('no sample and no snippet of the tutorial is refused', async () => {
-  const files = ['samples', 'test/fixtures/tutorial'].flatMap((folder) => readdirSync(join(ROOT, folder)).filter((file) => !file.includes('fragment')).map((file) => join(folder, file)))
+  const files = ['samples', 'test/fixtures/tutorial'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((file) => !file.includes('fragment'))
+      .map((file) => join(folder, file)),
+  )
   let seen = 0
   for (const file of files) {
     for (const object of await readManifestFile(join(ROOT, file))) {
       if (object.kind !== KIND) continue
       seen++
-      const { status, body } = await cluster.request('POST', `/apis/${API_VERSION}/namespaces/mesh-operator/slimeboots?dryRun=All`, { body: object })
+      const { status, body } = await cluster.request('POST', `/apis/${API_VERSION}/namespaces/mesh-operator/slimeboots?dryRun=All`, {
+        body: object,
+      })
       assert.equal(status, 201, `${file}: ${body.message}`)
     }
   }
@@ -232,7 +336,10 @@ function sidecars(...namespace: readonly string[]): JsonObject {
 }
 
 function withPilot(...namespace: readonly string[]): JsonObject {
-  return { globalSidecar: { enable: true, type: 'namespaced', namespace, image: { repository: 'istio/proxyv2' } }, pilot: { enable: true, image: { repository: 'pilot' } } }
+  return {
+    globalSidecar: { enable: true, type: 'namespaced', namespace, image: { repository: 'istio/proxyv2' } },
+    pilot: { enable: true, image: { repository: 'pilot' } },
+  }
 }
 
 function withMode(mode: string | boolean): JsonObject {
@@ -277,7 +384,11 @@ async function grant(name: string, role: string, rules: readonly object[]): Prom
 }
 
 function binding(name: string, subject: string, role: string): object {
-  return { metadata: { name }, subjects: [{ kind: 'User', name: subject, apiGroup: 'rbac.authorization.k8s.io' }], roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role } }
+  return {
+    metadata: { name },
+    subjects: [{ kind: 'User', name: subject, apiGroup: 'rbac.authorization.k8s.io' }],
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+  }
 }
 
 async function createObject(path: string, body: object): Promise<void> {

@@ -15,8 +15,22 @@ import { eventually } from '../helpers/eventually.ts'
 import type { PodRunner } from '../helpers/pod-runner.ts'
 import { SHAPES } from '../helpers/shapes.ts'
 import {
-  adminClient, annotate, bootRef, changeSpec, createBoot, type Installation, isGone, isReady, newInstallation, ownedIds, ownedObjects, read, refTo,
-  specOf, type Stage, typeOfKind,
+  adminClient,
+  annotate,
+  bootRef,
+  changeSpec,
+  createBoot,
+  type Installation,
+  isGone,
+  isReady,
+  newInstallation,
+  ownedIds,
+  ownedObjects,
+  read,
+  refTo,
+  specOf,
+  type Stage,
+  typeOfKind,
 } from '../helpers/stage.ts'
 
 const NAMESPACE = 'mesh-operator'
@@ -31,7 +45,11 @@ before(async () => {
   await installCrds(cluster, { own: false })
   await applyObjects(cluster, deployObjects())
   runner = await runOperatorPods(cluster, { SLIMEBOOT_MESH_SETTLE: '300ms', SLIMEBOOT_LOG_FORMAT: 'text' })
-  const log = (): string => runner.processes().map((process) => `${process.pod}:\n${process.log().split('\n').slice(-40).join('\n')}`).join('\n')
+  const log = (): string =>
+    runner
+      .processes()
+      .map((process) => `${process.pod}:\n${process.log().split('\n').slice(-40).join('\n')}`)
+      .join('\n')
   stage = {
     cluster,
     client: adminClient(cluster),
@@ -60,7 +78,9 @@ test('as its own ServiceAccount the operator installs every shape, changes modes
   const { name } = installation
   // Volumes and dispatches change what stands in the objects, not which objects there are.
   const shapes = SHAPES.filter(({ volumes, dispatches }) => !volumes && !dispatches)
-  const [first, ...others] = shapes.map((shape) => specOf(installation, { ...shape, namespaces: installation.apps }, withNetworkPolicy(installation, shape)))
+  const [first, ...others] = shapes.map((shape) =>
+    specOf(installation, { ...shape, namespaces: installation.apps }, withNetworkPolicy(installation, shape)),
+  )
   await createBoot(stage, name, first!)
   await isReady(stage, name, SLOW)
   for (const spec of others) {
@@ -73,9 +93,14 @@ test('as its own ServiceAccount the operator installs every shape, changes modes
 test('as its own ServiceAccount the operator installs into many namespaces and makes those that are missing', async () => {
   const installation = await newInstallation(stage, 'many', 9)
   const { name } = installation
-  await createBoot(stage, name, specOf({ ...installation, apps: [...installation.apps, `${installation.home}-new`] }, { dispatches: true }), {
-    'config.netease.com/create-namespaces': 'true',
-  })
+  await createBoot(
+    stage,
+    name,
+    specOf({ ...installation, apps: [...installation.apps, `${installation.home}-new`] }, { dispatches: true }),
+    {
+      'config.netease.com/create-namespaces': 'true',
+    },
+  )
   await isReady(stage, name, SLOW)
   await remove(name)
 })
@@ -86,12 +111,19 @@ test('as its own ServiceAccount the operator repairs what others change, and lea
   const [app] = apps
   await createBoot(stage, name, specOf(installation))
   await isReady(stage, name, SLOW)
-  const uids = async (): Promise<ReadonlyMap<string, string | undefined>> => new Map((await ownedObjects(stage, name)).map((object) => [`${object.kind}/${object.metadata.namespace}/${object.metadata.name}`, object.metadata.uid]))
+  const uids = async (): Promise<ReadonlyMap<string, string | undefined>> =>
+    new Map(
+      (await ownedObjects(stage, name)).map((object) => [
+        `${object.kind}/${object.metadata.namespace}/${object.metadata.name}`,
+        object.metadata.uid,
+      ]),
+    )
 
   // every kind is deleted by hand once
   const earlier = await uids()
   const objects = await ownedObjects(stage, name)
-  for (const object of objects) await stage.client.remove({ type: typeOfKind(object.kind), namespace: object.metadata.namespace, name: object.metadata.name })
+  for (const object of objects)
+    await stage.client.remove({ type: typeOfKind(object.kind), namespace: object.metadata.namespace, name: object.metadata.name })
   await stage.eventually(async () => {
     const now = await uids()
     for (const [id, uid] of earlier) assert.ok(now.has(id) && now.get(id) !== uid, `${id} is not back`)
@@ -101,7 +133,10 @@ test('as its own ServiceAccount the operator repairs what others change, and lea
   // a field of somebody else, which only a JSON patch takes away
   const filter = refTo('EnvoyFilter', app, 'global-sidecar-guard')
   await stage.client.mergePatch(filter, { spec: { priority: 7 } }, 'kubectl-edit')
-  await stage.eventually(async () => assert.equal((await read(stage, filter) as { spec?: { priority?: number } }).spec?.priority, undefined), SLOW)
+  await stage.eventually(
+    async () => assert.equal(((await read(stage, filter)) as { spec?: { priority?: number } }).spec?.priority, undefined),
+    SLOW,
+  )
 
   // a binding to another role is made anew, a scaled Deployment with an autoscaler is left alone
   const binding = refTo('ClusterRoleBinding', undefined, module)
@@ -118,12 +153,15 @@ test('as its own ServiceAccount the operator repairs what others change, and lea
     },
   )
   const deployment = refTo('Deployment', home, module)
-  await stage.eventually(async () => {
-    await stage.client.mergePatch(deployment, { spec: { replicas: 2 } }, 'autoscaler')
-    await annotate(stage, bootRef(stage, name), { 'config.netease.com/reconcile-at': `${Date.now()}` })
-    const [listed] = await calls(({ verb, resource }) => verb === 'list' && resource === 'horizontalpodautoscalers')
-    assert.ok(listed !== undefined, 'autoscalers are not asked for')
-  }, { ...SLOW, interval: 1000 })
+  await stage.eventually(
+    async () => {
+      await stage.client.mergePatch(deployment, { spec: { replicas: 2 } }, 'autoscaler')
+      await annotate(stage, bootRef(stage, name), { 'config.netease.com/reconcile-at': `${Date.now()}` })
+      const [listed] = await calls(({ verb, resource }) => verb === 'list' && resource === 'horizontalpodautoscalers')
+      assert.ok(listed !== undefined, 'autoscalers are not asked for')
+    },
+    { ...SLOW, interval: 1000 },
+  )
 
   // a workload that does not become ready: its pods are asked for the cause
   await changeSpec(stage, name, specOf(installation, {}, { nodeSelector: { nowhere: 'to-be-found' } }))
@@ -149,13 +187,20 @@ test('nothing was denied to the operator, and every rule of its roles was used',
       // The API server asks for "bind" within the create of a binding, which the log does not show: see the names below.
       if (rule.verbs.includes('bind')) return []
       const grants = grantsOf(rule)
-      const objects = rule.resources.flatMap((resource) => (rule.resourceNames ?? []).map((name) => `${qualified(group, resource)} ${name}`))
-      return [...grants.filter((grant) => !used.has(grant)), ...objects.filter((object) => !names.has(object))].map((what) => `${role.name}: ${what}`)
+      const objects = rule.resources.flatMap((resource) =>
+        (rule.resourceNames ?? []).map((name) => `${qualified(group, resource)} ${name}`),
+      )
+      return [...grants.filter((grant) => !used.has(grant)), ...objects.filter((object) => !names.has(object))].map(
+        (what) => `${role.name}: ${what}`,
+      )
     }),
   )
   assert.deepEqual(unused, [])
   const bindings = events.filter(({ resource, code }) => resource === 'clusterrolebindings' && code === 201).map(({ name }) => name)
-  assert.ok(bindings.some((name) => name.startsWith('shapes-')), 'no module was bound to slime-lazyload')
+  assert.ok(
+    bindings.some((name) => name.startsWith('shapes-')),
+    'no module was bound to slime-lazyload',
+  )
   assert.ok(bindings.includes('istio-pilot-slime'), 'no pilot was bound to slime-global-sidecar-pilot')
 })
 
@@ -165,8 +210,8 @@ async function remove(name: string): Promise<void> {
   assert.deepEqual(await ownedIds(stage, name), [])
 }
 
-async function calls(test: (event: AuditEvent) => boolean): Promise<readonly AuditEvent[]> {
-  return (await cluster.auditEvents()).filter((event) => event.user === OPERATOR_USER && test(event))
+async function calls(which: (event: AuditEvent) => boolean): Promise<readonly AuditEvent[]> {
+  return (await cluster.auditEvents()).filter((event) => event.user === OPERATOR_USER && which(event))
 }
 
 /** What a request needed: server-side apply of an object that was not there needs `create` too. */
@@ -183,5 +228,5 @@ function describe({ verb, group, resource, subresource, namespace, name, code }:
 function withNetworkPolicy(installation: Installation, shape: (typeof SHAPES)[number]): JsonObject {
   const { component } = specOf(installation, { ...shape, namespaces: installation.apps }) as { component?: { globalSidecar?: JsonObject } }
   if (component?.globalSidecar === undefined) return {}
-  return { component: { ...component, globalSidecar: { ...component.globalSidecar, networkPolicy: true } } as JsonObject }
+  return { component: { ...component, globalSidecar: { ...component.globalSidecar, networkPolicy: true } } }
 }

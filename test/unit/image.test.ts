@@ -42,7 +42,9 @@ test('the command line of the image works from a read-only tree, without the che
 test('the build stage needs no more files than .dockerignore lets in', () => {
   const context = mkdtempSync(join(tmpdir(), 'slimeboot-context-'))
   try {
-    const patterns = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+    const patterns = readFileSync(join(ROOT, '.dockerignore'), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
     assert.equal(patterns[0], '*', 'everything else stays out')
     for (const pattern of patterns.slice(1)) {
       assert.match(pattern, /^![\w.-]+$/)

@@ -25,7 +25,9 @@ test('the files of deploy/ are what tools/deploy.ts makes of the sources; if thi
 
 test('the rendered file holds every object of the kustomize base', () => {
   const read = (file: string): string[] => (loadAll(readFileSync(join(DEPLOY, file), 'utf8')) as KubeObject[]).map(idOf)
-  const base = readdirSync(join(DEPLOY, 'base')).filter((file) => file !== 'kustomization.yaml').flatMap((file) => read(`base/${file}`))
+  const base = readdirSync(join(DEPLOY, 'base'))
+    .filter((file) => file !== 'kustomization.yaml')
+    .flatMap((file) => read(`base/${file}`))
   assert.deepEqual(read('slimeboot.yaml').sort(), base.sort())
   const withoutPolicies = base.filter((id) => !id.startsWith('ValidatingAdmissionPolicy'))
   assert.deepEqual(read('slimeboot-before-1.30.yaml').sort(), withoutPolicies.sort())
@@ -37,13 +39,23 @@ test('nobody gets cluster-admin, a wildcard, or a look at Secrets', () => {
     if (!file.startsWith('base/')) continue
     for (const object of loadAll(text) as KubeObject[]) {
       for (const rule of (object['rules'] ?? []) as Record<string, string[]>[]) {
-        assert.ok(!Object.values(rule).flat().some((word) => word.includes('*')), `${file}: ${idOf(object)} has a wildcard`)
+        assert.ok(
+          !Object.values(rule)
+            .flat()
+            .some((word) => word.includes('*')),
+          `${file}: ${idOf(object)} has a wildcard`,
+        )
         assert.ok(!rule['resources']?.includes('secrets'), `${file}: ${idOf(object)} reads Secrets`)
-        assert.ok(!rule['verbs']?.some((verb) => verb === 'escalate' || verb === 'impersonate'), `${file}: ${idOf(object)} may ${rule['verbs']}`)
+        assert.ok(
+          !rule['verbs']?.some((verb) => verb === 'escalate' || verb === 'impersonate'),
+          `${file}: ${idOf(object)} may ${rule['verbs']?.join()}`,
+        )
       }
     }
   }
-  const bindings = (loadAll(readFileSync(join(DEPLOY, 'slimeboot.yaml'), 'utf8')) as KubeObject[]).filter(({ kind }) => kind.endsWith('Binding'))
+  const bindings = (loadAll(readFileSync(join(DEPLOY, 'slimeboot.yaml'), 'utf8')) as KubeObject[]).filter(({ kind }) =>
+    kind.endsWith('Binding'),
+  )
   for (const [file, text] of texts) assert.doesNotMatch(text, /cluster-admin/, file)
   const names = new Set(roles.map(({ name }) => name))
   for (const binding of bindings) {
@@ -55,12 +67,16 @@ test('nobody gets cluster-admin, a wildcard, or a look at Secrets', () => {
 test('the operator may bind just the roles that ship, and change no role', () => {
   const rules = [cluster, objects, own].flatMap((role) => role?.rules ?? [])
   const bind = rules.filter(({ verbs }) => verbs.includes('bind'))
-  assert.deepEqual(bind.map(({ resources, resourceNames, verbs }) => ({ resources, resourceNames, verbs })), [
-    { resources: ['clusterroles'], resourceNames: ['slime-lazyload', 'slime-global-sidecar-pilot'], verbs: ['bind'] },
-  ])
+  assert.deepEqual(
+    bind.map(({ resources, resourceNames, verbs }) => ({ resources, resourceNames, verbs })),
+    [{ resources: ['clusterroles'], resourceNames: ['slime-lazyload', 'slime-global-sidecar-pilot'], verbs: ['bind'] }],
+  )
   for (const rule of rules) {
     if (rule === bind[0]) continue
-    assert.ok(!rule.resources.some((resource) => ['clusterroles', 'roles', 'rolebindings', 'customresourcedefinitions'].includes(resource)), rule.reason)
+    assert.ok(
+      !rule.resources.some((resource) => ['clusterroles', 'roles', 'rolebindings', 'customresourcedefinitions'].includes(resource)),
+      rule.reason,
+    )
   }
   for (const role of rules.filter(({ resources }) => resources.includes('clusterroles'))) assert.ok(role.resourceNames !== undefined)
 })
@@ -73,7 +89,12 @@ test('kinds whose names are fixed in the templates are granted by name, the othe
     'destinationrules.networking.istio.io': ['global-sidecar'],
     'networkpolicies.networking.k8s.io': ['global-sidecar'],
     'poddisruptionbudgets.policy': ['global-sidecar'],
-    'envoyfilters.networking.istio.io': ['global-sidecar-accesslog', 'global-sidecar-guard', 'global-sidecar-metadata-exchange-remove', 'to-global-sidecar'],
+    'envoyfilters.networking.istio.io': [
+      'global-sidecar-accesslog',
+      'global-sidecar-guard',
+      'global-sidecar-metadata-exchange-remove',
+      'to-global-sidecar',
+    ],
   })
   const writes = [cluster, objects].flatMap((role) => role?.rules ?? []).filter(({ verbs }) => verbs.includes('delete'))
   for (const { apiGroups, resources, resourceNames } of writes) {
@@ -85,9 +106,15 @@ test('kinds whose names are fixed in the templates are granted by name, the othe
 test('a template of a kind that is not in the table of kinds, or without a name, is refused', () => {
   const entry = { template: 'a.yaml.hbs', per: 'install', wave: 1 } as const
   const texts = (text: string): ReadonlyMap<string, string> => new Map([['a.yaml.hbs', text]])
-  assert.throws(() => renderedTypes([entry], texts('apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\n')), /Secret is not in operator\/api\/kinds\.ts/)
+  assert.throws(
+    () => renderedTypes([entry], texts('apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\n')),
+    /Secret is not in operator\/api\/kinds\.ts/,
+  )
   assert.throws(() => renderedTypes([entry], texts('apiVersion: v1\nkind: Service\n')), /no apiVersion, kind or metadata\.name/)
-  assert.throws(() => renderedTypes([entry], texts('apiVersion: v1\nkind: Service\nmetadata:\n  name: x\n')), /no template renders a ServiceAccount/)
+  assert.throws(
+    () => renderedTypes([entry], texts('apiVersion: v1\nkind: Service\nmetadata:\n  name: x\n')),
+    /no template renders a ServiceAccount/,
+  )
 })
 
 test('docs/security.md explains every rule as npm run build writes it', () => {
@@ -106,7 +133,11 @@ test('the operator runs as little as a pod can: not root, read-only, without cap
   assert.deepEqual(selector.matchLabels, { name: 'slime-boot' })
   assert.equal(template.spec.securityContext.runAsNonRoot, true)
   assert.equal(template.spec.securityContext.seccompProfile.type, 'RuntimeDefault')
-  assert.deepEqual(container.securityContext, { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } })
+  assert.deepEqual(container.securityContext, {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  })
   for (const kind of ['requests', 'limits']) assert.deepEqual(Object.keys(container.resources[kind]).sort(), ['cpu', 'memory'])
   assert.equal(container.livenessProbe.httpGet.path, '/livez')
   assert.equal(container.readinessProbe.httpGet.path, '/readyz')

@@ -6,7 +6,14 @@ import { createFactReader } from '../../../operator/controller/facts.ts'
 import { bootWith, validSpec } from '../../helpers/specs.ts'
 
 const reader = (minor: number, operatorNamespace?: string) =>
-  createFactReader({ version: async () => ({ major: 1, minor, gitVersion: `v1.${minor}.0` }), get: async () => undefined }, operatorNamespace)
+  createFactReader(
+    {
+      version: async () => ({ major: 1, minor, gitVersion: `v1.${minor}.0` }),
+      get: async () => undefined,
+      list: async () => ({ resourceVersion: '1', items: [] }),
+    },
+    operatorNamespace,
+  )
 const boot = bootWith(validSpec())
 
 test('before Kubernetes 1.30 an operator in a pod honours SlimeBoots in its own namespace only', async () => {

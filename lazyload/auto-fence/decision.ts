@@ -1,0 +1,45 @@
+/** Which Services are to be fenced, by the labels on them and on their namespaces (spec 4). Pure. */
+import type { KubeObject } from '../../runtime/object.ts'
+import { selectorOf } from '../mesh/known-hosts.ts'
+import type { AutoFenceConfig } from './config.ts'
+
+export const FENCED_LABEL = 'slime.io/serviceFenced'
+export const CREATED_BY_LABEL = 'app.kubernetes.io/created-by'
+export const CREATED_BY = 'fence-controller'
+
+export interface DecisionOptions extends Omit<AutoFenceConfig, 'enabled'> {
+  /** Namespaces of the system itself, in which nothing is fenced: Istio's, ours, Kubernetes' own. */
+  readonly system: ReadonlySet<string>
+}
+
+const GLOBAL_SIDECAR = 'global-sidecar'
+
+/** The label of the Service before that of its namespace; any other value than true and false says nothing. */
+export function isFenced(serviceLabel: string | undefined, namespaceLabel: string | undefined, defaultFence = false): boolean {
+  for (const label of [serviceLabel, namespaceLabel]) {
+    if (label === 'true') return true
+    if (label === 'false') return false
+  }
+  return defaultFence
+}
+
+/**
+ * Whether there is to be a fence for `service`. Never for one without a selector (no pods of it could be meant), for a
+ * global-sidecar (it must know everything), in the system's namespaces, or in one that is excluded.
+ */
+export function wantsFence(service: KubeObject, namespace: KubeObject, options: DecisionOptions): boolean {
+  const { name } = service.metadata
+  const selector = selectorOf(service)
+  if (selector === undefined || Object.keys(selector).length === 0 || name === GLOBAL_SIDECAR) return false
+  if (!isManaged(namespace.metadata.name, options)) return false
+  return isFenced(service.metadata.labels?.[FENCED_LABEL], namespace.metadata.labels?.[FENCED_LABEL], options.defaultFence)
+}
+
+function isManaged(namespace: string, { system, included, excluded }: DecisionOptions): boolean {
+  return !system.has(namespace) && !excluded.includes(namespace) && (included.length === 0 || included.includes(namespace))
+}
+
+/** True for a fence that labels made, as long as it says so: without this label it is the user's, with it ours. */
+export function isAutoFence(fence: KubeObject): boolean {
+  return fence.metadata.labels?.[CREATED_BY_LABEL] === CREATED_BY
+}

@@ -1,0 +1,100 @@
+/** What is watched: one informer per kind, the indexes made of them, and which fences or Services each change concerns. */
+import type { Client } from '../runtime/client.ts'
+import { type ChangeSource, createInformer, type Informer, type InformerProblem } from '../runtime/informer.ts'
+import { keyOf, type KubeObject } from '../runtime/object.ts'
+import type { ResourceType } from '../runtime/resource.ts'
+import { FENCED_LABEL } from './auto-fence/decision.ts'
+import { ENDPOINT_SLICE, NAMESPACE, SERVICE, SERVICE_ENTRY, SERVICE_FENCE, SIDECAR, VIRTUAL_SERVICE } from './kinds.ts'
+import { createEndpointIndex, slimEndpointSlice } from './mesh/endpoints.ts'
+import { createKnownHosts, slimService, slimServiceEntry } from './mesh/known-hosts.ts'
+import { createVirtualServiceIndex, slimVirtualService } from './mesh/virtual-services.ts'
+import { slimSidecar } from './sidecar/writer.ts'
+
+export interface CacheOptions {
+  readonly client: Pick<Client, 'list' | 'watch'>
+  /** EndpointSlices are only read for the access log. */
+  readonly endpoints: boolean
+  readonly inScope: (object: KubeObject) => boolean
+  readonly onFence: (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
+  readonly onSidecar: (key: string) => void
+  readonly onService: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
+  /** Its label or its existence changed. */
+  readonly onNamespace: (name: string) => void
+  /** Requests for these hosts may be routed otherwise now. */
+  readonly onRoutes: (hosts: readonly string[]) => void
+  readonly onExternalHosts: (hosts: readonly string[]) => void
+  readonly onProblem: (problem: InformerProblem) => void
+}
+
+export type Caches = ReturnType<typeof createCaches>
+
+export function createCaches(options: CacheOptions) {
+  const { client, inScope, onProblem } = options
+  const endpoints = createEndpointIndex()
+  const routes = createVirtualServiceIndex()
+
+  type OnChange = (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
+  const informer = (type: ResourceType, onChange: OnChange, transform?: (object: KubeObject) => KubeObject): Informer =>
+    createInformer({ client, type, onChange, onProblem, ...(transform === undefined ? {} : { transform }) })
+  const seen = (object: KubeObject | undefined): KubeObject | undefined => (object !== undefined && inScope(object) ? object : undefined)
+
+  const fences = informer(SERVICE_FENCE, options.onFence, slimFence)
+  const sidecars = informer(SIDECAR, (previous, current, source) => source === 'watch' && options.onSidecar(keyOf((current ?? previous)!)), slimSidecar)
+  const services = informer(SERVICE, options.onService, slimService)
+  const namespaces = informer(
+    NAMESPACE,
+    (previous, current) => {
+      if (previous === undefined || current === undefined || fencedLabel(previous) !== fencedLabel(current) || current.metadata.deletionTimestamp !== undefined)
+        options.onNamespace((current ?? previous)!.metadata.name)
+    },
+    slimNamespace,
+  )
+  const virtualServices = informer(
+    VIRTUAL_SERVICE,
+    (previous, current) => {
+      const hosts = routes.change(seen(previous), seen(current))
+      if (hosts.length > 0) options.onRoutes(hosts)
+    },
+    slimVirtualService,
+  )
+  const knownHosts = createKnownHosts({ hasService: (key) => services.get(key) !== undefined, hasVirtualService: routes.has })
+  const serviceEntries = informer(
+    SERVICE_ENTRY,
+    (previous, current) => {
+      knownHosts.changeEntry(previous, current)
+      options.onExternalHosts([previous, current].flatMap((entry) => (entry?.['hosts'] ?? []) as readonly string[]))
+    },
+    slimServiceEntry,
+  )
+  const slices = options.endpoints ? [informer(ENDPOINT_SLICE, endpoints.change, slimEndpointSlice)] : []
+
+  return {
+    fences,
+    sidecars,
+    services,
+    namespaces,
+    routes,
+    knownHosts,
+    endpoints,
+    informers: [fences, sidecars, services, namespaces, virtualServices, serviceEntries, ...slices] as readonly Informer[],
+  }
+}
+
+function fencedLabel(namespace: KubeObject): string | undefined {
+  return namespace.metadata.labels?.[FENCED_LABEL]
+}
+
+function slimNamespace(object: KubeObject): KubeObject {
+  const { name, uid = '', resourceVersion = '', labels, deletionTimestamp } = object.metadata
+  const label = labels?.[FENCED_LABEL]
+  return {
+    apiVersion: object.apiVersion,
+    kind: object.kind,
+    metadata: { name, uid, resourceVersion, ...(label === undefined ? {} : { labels: { [FENCED_LABEL]: label } }), ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }) },
+  }
+}
+
+function slimFence(object: KubeObject): KubeObject {
+  const { managedFields: _, annotations: __, ...metadata } = object.metadata
+  return { ...object, metadata }
+}

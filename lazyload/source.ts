@@ -1,0 +1,114 @@
+/** Where calls are learned from: the access log, received by every replica, or Prometheus, asked by the leader. */
+import type { Logger } from 'winston'
+import { messageOf } from '../runtime/errors.ts'
+import { grantOf } from './accesslog/peers.ts'
+import { type AccessLogServer, startAccessLogServer } from './accesslog/server.ts'
+import { createAccessLogSource } from './accesslog/source.ts'
+import type { LazyloadConfig } from './config.ts'
+import type { LazyloadController } from './controller.ts'
+import type { Learner } from './learn/learner.ts'
+import type { LazyloadMetrics } from './metrics.ts'
+import { createPrometheusClient } from './prometheus/client.ts'
+import { createPoller } from './prometheus/poller.ts'
+
+export interface SourceOptions {
+  readonly config: LazyloadConfig
+  readonly controller: LazyloadController
+  readonly learner: Learner
+  readonly metrics: LazyloadMetrics
+  readonly log: Logger
+}
+
+export interface Source {
+  /** Opens the port for access logs. Throws an Error that says why it cannot. */
+  readonly listen: () => Promise<void>
+  /** Asks Prometheus until `signal` aborts. */
+  readonly ask: (signal: AbortSignal) => Promise<void>
+  /** What is wrong with it; undefined where it is not used. */
+  readonly logProblem: (() => string | undefined) | undefined
+  readonly queryProblem: (() => string | undefined) | undefined
+  readonly close: () => void
+}
+
+const nothing = async (): Promise<void> => {}
+
+export function createSource(options: SourceOptions): Source {
+  return options.config.source === 'accesslog' ? createLogSource(options) : createQuerySource(options)
+}
+
+function createLogSource({ config, controller, learner, metrics, log }: SourceOptions): Source {
+  const { routes, knownHosts, endpoints } = controller.caches
+  const { address, checkPeers } = config.logSource
+  const peers = {
+    mode: config.mode,
+    clusterNamespace: config.clusterGsNamespace ?? config.slimeNamespace,
+    servicesOf: endpoints.servicesOf,
+    check: checkPeers,
+  }
+  const source = createAccessLogSource({
+    servicesOf: endpoints.servicesOf,
+    resolve: knownHosts.resolve,
+    isExternal: knownHosts.isExternal,
+    destinationsOf: routes.destinationsOf,
+    learn: learner.learn,
+    observe: metrics.entries,
+  })
+  let server: AccessLogServer | undefined
+  const refused = new Set<string>()
+  metrics.gauge('accesslog_streams', 'Open streams of global-sidecars.', () => server?.streams() ?? 0)
+
+  function onRefused(sender: string): void {
+    metrics.refused()
+    if (refused.has(sender)) return
+    if (refused.size >= 1000) refused.clear()
+    refused.add(sender)
+    log.warn('access log refused: not from a global-sidecar', { address: sender, remedy: 'general.checkLogSource: false, where the network hides addresses' })
+  }
+
+  return {
+    async listen() {
+      if (config.mode === 'no') log.warn('nobody sends access logs without a global-sidecar', { remedy: 'metric_source_type: prometheus' })
+      try {
+        server = await startAccessLogServer({
+          address,
+          grantOf: (sender) => grantOf(sender, peers),
+          receive: (message, namespace) => {
+            metrics.message()
+            source.receive(message, namespace)
+          },
+          onRefused,
+        })
+      } catch (error) {
+        throw new Error(`access log: cannot listen on port ${address.port}: ${messageOf(error)}. Set global.misc.log_source_port.`, { cause: error })
+      }
+      log.info('receiving access logs', { port: server.port })
+    },
+    ask: nothing,
+    logProblem: () => (server === undefined ? 'not listening yet: the watches are not listed' : undefined),
+    queryProblem: undefined,
+    close: () => server?.close(),
+  }
+}
+
+function createQuerySource({ config, controller, learner, metrics, log }: SourceOptions): Source {
+  if (config.prometheus === undefined) return { listen: nothing, ask: nothing, logProblem: undefined, queryProblem: undefined, close: () => {} }
+  let failing = false
+  const poller = createPoller({
+    client: createPrometheusClient(config.prometheus),
+    config: config.prometheus,
+    fences: controller.learning,
+    isExternal: controller.caches.knownHosts.isExternal,
+    onFinding: (key, finding) => {
+      learner.learn(key, finding.hosts)
+      controller.take(key, finding)
+    },
+    onQuery: (error) => {
+      metrics.query(error)
+      if (error !== undefined && !failing) log.warn('query failed', { error: messageOf(error) })
+      if (error === undefined && failing) log.info('queries succeed again')
+      failing = error !== undefined
+    },
+  })
+  controller.onNewFence(poller.askSoon)
+  return { listen: nothing, ask: poller.run, logProblem: undefined, queryProblem: poller.problem, close: () => {} }
+}

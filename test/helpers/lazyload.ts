@@ -1,0 +1,171 @@
+/** The lazyload controller as its Deployment runs it: `/manager` as a process of its own, for tests. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { randomBytes } from 'node:crypto'
+import type { ClusterAccess } from '../../local-cluster/access.ts'
+import { SERVICE_FENCE, SIDECAR } from '../../lazyload/kinds.ts'
+import type { FenceStatus } from '../../lazyload/fence/fence.ts'
+import type { Client } from '../../runtime/client.ts'
+import type { JsonObject, KubeObject } from '../../runtime/object.ts'
+import { eventually } from './eventually.ts'
+
+const MAIN = join(import.meta.dirname, '../../lazyload/main.ts')
+const LOG_LINES = 60
+
+export interface LazyloadOptions {
+  /** Served namespaces, so that tests can share a cluster. */
+  readonly namespaces: readonly string[]
+  /** The module's JSON; ports are free ones unless it says otherwise. */
+  readonly config?: JsonObject
+  readonly user?: string
+  readonly groups?: readonly string[]
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface Lazyload extends AsyncDisposable {
+  /** Who it is in the audit log. */
+  readonly user: string
+  readonly log: () => string
+  readonly stdout: () => string
+  /** Port of the auxiliary server. */
+  readonly auxPort: number
+  /** Port for access logs; resolves when it listens. */
+  readonly logPort: () => Promise<number>
+  /** Resolves with the first log line that has `text`. */
+  readonly logs: (text: string) => Promise<string>
+  readonly signal: (signal: NodeJS.Signals) => void
+  readonly exited: Promise<number | null>
+  /** SIGTERM; fails when it does not end by itself with exit code 0. */
+  readonly stop: () => Promise<void>
+  /** GET of the auxiliary server. */
+  readonly get: (path: string, method?: string) => Promise<{ readonly status: number; readonly text: string }>
+}
+
+const ACCESS_LOG: JsonObject = { name: 'lazyload', global: { misc: { metric_source_type: 'accesslog' } } }
+
+/** Starts it; resolves when its auxiliary server listens. */
+export async function startLazyload(cluster: Pick<ClusterAccess, 'kubeconfigFor' | 'dir'>, options: LazyloadOptions): Promise<Lazyload> {
+  const { namespaces, config = ACCESS_LOG, user = `lazyload-${namespaces.join('-')}`, groups = ['system:masters'], args = [], env = {} } = options
+  const file = join(cluster.dir, `lazyload-${randomBytes(4).toString('hex')}.json`)
+  writeFileSync(file, JSON.stringify(withFreePorts(config)))
+  const kubeconfig = cluster.kubeconfigFor({ name: user, groups })
+  const flags = ['--config', file, '--kubeconfig', kubeconfig, '--namespaces', namespaces.join(','), '--log-format', 'text']
+  const child = spawn(process.execPath, [MAIN, ...flags, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const exited = once(child, 'close').then(([code]) => code as number | null)
+  const lines: string[] = []
+  const out: string[] = []
+  const heard = new EventTarget()
+  for (const [stream, sink] of [[child.stdout, out], [child.stderr, []]] as const) {
+    createInterface({ input: stream }).on('line', (line) => {
+      lines.push(line)
+      ;(sink as string[]).push(line)
+      heard.dispatchEvent(new Event('line'))
+    })
+  }
+  const log = (): string => `Lazyload's last lines:\n${lines.slice(-LOG_LINES).join('\n')}`
+  const kill = (): boolean => child.kill('SIGKILL')
+  process.once('exit', kill)
+
+  async function logs(text: string): Promise<string> {
+    return await eventually(
+      () => {
+        const found = lines.find((line) => line.includes(text))
+        if (child.exitCode !== null && found === undefined) throw new Error(`ended with exit code ${child.exitCode}. ${log()}`)
+        assert.ok(found !== undefined, `no log line with "${text}". ${log()}`)
+        return found
+      },
+      { timeout: 30_000 },
+    )
+  }
+
+  async function stop(): Promise<void> {
+    if (child.exitCode === null && child.signalCode === null) {
+      const timer = setTimeout(kill, 15_000)
+      child.kill('SIGTERM')
+      const code = await exited
+      clearTimeout(timer)
+      assert.equal(code, 0, `lazyload did not end cleanly. ${log()}`)
+    }
+    process.removeListener('exit', kill)
+  }
+
+  const serving = await logs('serving /modules/livez')
+  const auxPort = Number(/ports=\[(\d+)/.exec(serving)?.[1])
+  return {
+    user,
+    log,
+    stdout: () => out.join('\n'),
+    auxPort,
+    logPort: async () => Number(/port=(\d+)/.exec(await logs('receiving access logs'))?.[1]),
+    logs,
+    signal: (signal) => void child.kill(signal),
+    exited,
+    stop,
+    get: async (path, method = 'GET') => {
+      const response = await fetch(`http://127.0.0.1:${auxPort}${path}`, { method })
+      return { status: response.status, text: await response.text() }
+    },
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+function withFreePorts(config: JsonObject): JsonObject {
+  const global = (config['global'] ?? {}) as JsonObject
+  const misc = (global['misc'] ?? {}) as JsonObject
+  return { ...config, global: { ...global, misc: { 'aux-addr': '127.0.0.1:0', 'metrics-addr': '0', log_source_port: '127.0.0.1:0', ...misc } } }
+}
+
+/** A fence as `kubectl apply` creates it. */
+export async function createFence(client: Client, namespace: string, name: string, spec: JsonObject = { enable: true }, labels: Readonly<Record<string, string>> = {}): Promise<KubeObject> {
+  const { apiVersion, kind } = SERVICE_FENCE
+  return await client.create(SERVICE_FENCE, { apiVersion, kind, metadata: { name, namespace, labels }, spec }, 'kubectl-create')
+}
+
+export async function fenceOf(client: Client, namespace: string, name: string): Promise<KubeObject & { readonly status?: FenceStatus }> {
+  const fence = await client.get({ type: SERVICE_FENCE, namespace, name })
+  assert.ok(fence !== undefined, `ServiceFence/${namespace}/${name} is not there`)
+  return fence as KubeObject & { readonly status?: FenceStatus }
+}
+
+export async function sidecarOf(client: Client, namespace: string, name: string): Promise<KubeObject> {
+  const sidecar = await client.get({ type: SIDECAR, namespace, name })
+  assert.ok(sidecar !== undefined, `Sidecar/${namespace}/${name} is not there`)
+  return sidecar
+}
+
+export function hostsOf(sidecar: KubeObject): readonly string[] {
+  return (sidecar['spec'] as { readonly egress: readonly { readonly hosts: readonly string[] }[] }).egress[0]!.hosts
+}
+
+export function conditionOf(fence: { readonly status?: FenceStatus }, type: string): { readonly status?: string; readonly reason?: string; readonly message?: string } {
+  return fence.status?.conditions?.find((condition) => condition.type === type) ?? {}
+}
+
+/** A Service with one HTTP port, selecting `app: <name>` unless told otherwise. */
+export async function createService(client: Client, namespace: string, name: string, labels: Readonly<Record<string, string>> = {}, selector: Readonly<Record<string, string>> | null = { app: name }): Promise<KubeObject> {
+  const type = { apiVersion: 'v1', kind: 'Service', plural: 'services', namespaced: true }
+  const spec = { ports: [{ name: 'http', port: 9080 }], ...(selector === null ? {} : { selector }) }
+  return await client.create(type, { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace, labels }, spec }, 'kubectl-create')
+}
+
+/** An EndpointSlice of a Service, as the controller manager makes it for pods with these addresses. */
+export async function createEndpoints(client: Client, namespace: string, service: string, addresses: readonly string[], ready = true): Promise<KubeObject> {
+  const type = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', plural: 'endpointslices', namespaced: true }
+  return await client.create(
+    type,
+    {
+      apiVersion: type.apiVersion,
+      kind: type.kind,
+      metadata: { name: `${service}-${randomBytes(3).toString('hex')}`, namespace, labels: { 'kubernetes.io/service-name': service, 'endpointslice.kubernetes.io/managed-by': 'test' } },
+      addressType: 'IPv4',
+      endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready } })),
+      ports: [{ name: 'http', port: 9080 }],
+    },
+    'test',
+  )
+}

@@ -1,0 +1,95 @@
+/** Orphans: what SlimeBoots left behind whose finalizer was taken off by hand. Found, told, and removed only when asked to. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { startCluster, type Cluster } from '../../local-cluster/cluster.ts'
+import { installCrds } from '../../local-cluster/crds.ts'
+import { bootRef, createBoot, type Installation, isGone, isReady, newInstallation, ownedIds, ownedObjects, readBoot, readyIs, setStage, specOf, type Stage } from '../helpers/stage.ts'
+
+const MAIN = join(import.meta.dirname, '../../operator/cli/main.ts')
+
+// of its own: prune-orphans looks at the whole cluster, and no other test's objects may go
+let cluster: Cluster
+let stage: Stage
+before(async () => {
+  cluster = await startCluster({ name: 'orphans' })
+  await installCrds(cluster)
+  stage = await setStage(cluster, 'orphans', { watchNamespaces: [] })
+})
+after(async () => {
+  await stage[Symbol.asyncDispose]()
+  await cluster.stop()
+})
+
+describe('objects without their SlimeBoot', () => {
+  let installation: Installation
+  before(async () => {
+    const kept = await newInstallation(stage, 'kept')
+    await createBoot(stage, 'kept', specOf(kept))
+    installation = await newInstallation(stage, 'lost')
+    await createBoot(stage, 'lost', specOf(installation))
+    await Promise.all(['kept', 'lost'].map(async (name) => await isReady(stage, name)))
+    await stage.restart(async () => {
+      await stage.client.jsonPatch(bootRef(stage, 'lost'), [{ op: 'remove', path: '/metadata/finalizers' }], 'kubectl-edit')
+      await stage.client.remove(bootRef(stage, 'lost'))
+      await isGone(stage, 'lost')
+    })
+  })
+
+  test('are left alone by the operator, which logs each of them once', async () => {
+    const ids = await ownedIds(stage, 'lost')
+    assert.ok(ids.length > 10)
+    await stage.eventually(() => {
+      const told = stage.operator().log().split('\n').flatMap((line) => / warn +orphan object=(\S+)/.exec(line)?.[1] ?? [])
+      assert.deepEqual(told.sort(), ids)
+    })
+  })
+
+  test('hold their ports against another SlimeBoot, which is told how to get rid of them', async () => {
+    await createBoot(stage, 'next', specOf({ ...(await newInstallation(stage, 'next')), apps: installation.apps }))
+    const { message } = await readyIs(stage, 'next', 'False', 'Conflict')
+    assert.match(message ?? '', new RegExp(`SlimeBoot ${stage.namespace}/lost has port 80 of namespace ${installation.apps[0]}.*prune-orphans`))
+  })
+
+  test('are listed by prune-orphans, and still there afterwards', async () => {
+    const ids = await ownedIds(stage, 'lost')
+    const output = await pruneOrphans()
+    for (const id of ids) assert.match(output, new RegExp(`^${id} .*${stage.namespace}/lost`, 'm'))
+    assert.doesNotMatch(output, /\/kept/)
+    assert.match(output, new RegExp(`${ids.length} orphans`))
+    assert.deepEqual(await ownedIds(stage, 'lost'), ids)
+  })
+
+  test('are deleted by prune-orphans --yes, and nothing else', async () => {
+    const kept = await ownedIds(stage, 'kept')
+    await pruneOrphans('--yes')
+    assert.deepEqual(await ownedIds(stage, 'lost'), [])
+    assert.deepEqual(await ownedIds(stage, 'kept'), kept)
+    assert.match(await pruneOrphans(), /No orphans/)
+    // and their ports are free
+    await isReady(stage, 'next', { timeout: 35_000 })
+  })
+
+  test('come back to a SlimeBoot that is restored under its name', async () => {
+    const uids = new Set((await ownedObjects(stage, 'kept')).map(({ metadata }) => metadata.uid))
+    const { spec } = (await readBoot(stage, 'kept')) as { readonly spec?: unknown }
+    await stage.restart(async () => {
+      await stage.client.jsonPatch(bootRef(stage, 'kept'), [{ op: 'remove', path: '/metadata/finalizers' }], 'kubectl-edit')
+      await stage.client.remove(bootRef(stage, 'kept'))
+      await isGone(stage, 'kept')
+      await createBoot(stage, 'kept', spec as never)
+    })
+    await isReady(stage, 'kept')
+    assert.deepEqual(new Set((await ownedObjects(stage, 'kept')).map(({ metadata }) => metadata.uid)), uids)
+    await stage.client.remove(bootRef(stage, 'kept'))
+    await isGone(stage, 'kept')
+    assert.deepEqual(await ownedIds(stage, 'kept'), [])
+  })
+})
+
+async function pruneOrphans(...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'prune-orphans', '--kubeconfig', cluster.kubeconfig, ...args])
+  return stdout
+}
