@@ -6,16 +6,28 @@ import { parseArgs } from 'node:util'
 import { startProgress } from '../local-cluster/setup/progress.mjs'
 import { saveResult, textTable, isMet } from './harness/report.ts'
 import { type Benchmark, createRun } from './harness/run.ts'
+import { drift } from './drift.ts'
+import { idle } from './idle.ts'
+import { install } from './install.ts'
 import { many } from './many.ts'
+import { memory } from './memory.ts'
+import { restart } from './restart.ts'
+import { start } from './start.ts'
+import { thousand } from './thousand.ts'
+import { wide } from './wide.ts'
 
-const BENCHMARKS: Readonly<Record<string, Benchmark>> = { many }
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = { start, install, many, thousand, wide, idle, drift, restart, memory }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
+  allowNegative: true,
   options: {
     /** A fraction of the full sizes, to try something out: nothing is written then. */
     scale: { type: 'string', default: '1' },
+    /** Seconds to watch an idle operator. */
     idle: { type: 'string', default: '120' },
+    /** `--no-peer`: without the Helm operator. */
+    peer: { type: 'boolean', default: true },
   },
 })
 const unknown = positionals.filter((name) => BENCHMARKS[name] === undefined)
@@ -26,7 +38,7 @@ if (unknown.length > 0) {
 
 const scale = Number(values.scale)
 let progress = startProgress('Benchmarks', { quietMs: 1000 })
-await using run = createRun(scale, Number(values.idle), (text) => progress.update(text))
+await using run = createRun({ idleSeconds: Number(values.idle), withPeer: values.peer, show: (text) => progress.update(text) }, scale)
 for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
   if (positionals.length > 0 && !positionals.includes(name)) continue
   progress.stop()

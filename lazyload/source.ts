@@ -72,9 +72,9 @@ function createLogSource({ config, controller, learner, metrics, log }: SourceOp
         server = await startAccessLogServer({
           address,
           grantOf: (sender) => grantOf(sender, peers),
-          receive: (message, namespace) => {
+          receive: (message, grant) => {
             metrics.message()
-            source.receive(message, namespace)
+            source.receive(message, grant)
           },
           onRefused,
         })

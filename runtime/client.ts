@@ -45,7 +45,8 @@ export type Client = ReturnType<typeof createClient>
 const PAGE = 500
 const APPLY = 'application/apply-patch+yaml'
 
-export function createClient(transport: Transport) {
+/** `pageSize`: objects in one answer to a list. */
+export function createClient(transport: Transport, { pageSize = PAGE }: { readonly pageSize?: number } = {}) {
   async function page(
     type: ResourceType,
     options: ListOptions,
@@ -57,8 +58,8 @@ export function createClient(transport: Transport) {
       path: collectionPath(type, namespace),
       query:
         token === undefined
-          ? { ...query, limit: limit ?? PAGE }
-          : { labelSelector: query.labelSelector, fieldSelector: query.fieldSelector, limit: limit ?? PAGE, continue: token },
+          ? { ...query, limit: limit ?? pageSize }
+          : { labelSelector: query.labelSelector, fieldSelector: query.fieldSelector, limit: limit ?? pageSize, continue: token },
       signal,
       ...(metadataOnly === true ? { accept: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1' } : {}),
     })) as { metadata?: { resourceVersion?: string; continue?: string }; items?: KubeObject[] | null }
@@ -86,9 +87,15 @@ export function createClient(transport: Transport) {
       let { list, next } = await page(type, options, undefined)
       if (next === undefined || options.limit !== undefined) return list
       const items = [...list.items]
-      while (next !== undefined) {
-        ;({ list, next } = await page(type, options, next))
-        items.push(...list.items)
+      try {
+        while (next !== undefined) {
+          ;({ list, next } = await page(type, options, next))
+          items.push(...list.items)
+        }
+      } catch (error) {
+        // the pages were compacted away while they were read: all at once, as client-go's pager does
+        if (hasCode(error, 410)) return (await page(type, { ...options, limit: 0 }, undefined)).list
+        throw error
       }
       return { resourceVersion: list.resourceVersion, items }
     },

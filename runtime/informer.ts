@@ -6,7 +6,7 @@ import { ApiError, ConnectionError, hasCode } from './errors.ts'
 import { compareResourceVersions } from './resource-version.ts'
 import type { ResourceType } from './resource.ts'
 import { jittered, sleep } from './sleep.ts'
-import { readWatch } from './watch.ts'
+import { BAD_EVENT, readWatch } from './watch.ts'
 
 export interface InformerOptions {
   readonly client: Pick<Client, 'list' | 'watch'>
@@ -45,18 +45,32 @@ interface Timing {
 }
 
 const GRAVES = 1000
+/** A server may ask to wait, but not for longer than this: nothing is heard meanwhile. */
+const LONGEST_WAIT_MS = 60_000
 
 const TIMING: Timing = { watchSeconds: 300, inactivityMs: 150_000, backoffMs: 200, maxBackoffMs: 20_000, missingKindMs: 10_000 }
 
 export type Informer = ReturnType<typeof createInformer>
 
 export function createInformer(options: InformerOptions) {
-  const { client, type, namespace, labelSelector, transform = (object) => object, onChange = () => {}, onRegained = () => {}, onProblem = () => {} } = options
+  const {
+    client,
+    type,
+    namespace,
+    labelSelector,
+    transform = (object) => object,
+    onChange = () => {},
+    onRegained = () => {},
+    onProblem = () => {},
+  } = options
   const timing = { ...TIMING, ...options.timing }
   const store = new Map<string, KubeObject>()
   /** Resource versions at which objects went, the latest ones. */
   const graves = new Map<string, string>()
+  /** From where to watch on; undefined: list first. */
   let resourceVersion: string | undefined
+  /** The newest one that a list or a watch has told. */
+  let newest: string | undefined
   let synced = false
   let kindMissing = false
   let forbidden = false
@@ -77,6 +91,11 @@ export function createInformer(options: InformerOptions) {
       previous.metadata.uid === object.metadata.uid
     )
       return
+    replace(key, object, source)
+  }
+
+  function replace(key: string, object: KubeObject, source: ChangeSource): void {
+    const previous = store.get(key)
     const current = transform(object)
     store.set(key, current)
     onChange(previous, current, source)
@@ -125,16 +144,22 @@ export function createInformer(options: InformerOptions) {
     // `0` is served from the API server's cache, as client-go does; after a 410 the list must be as new as the error was
     const list = await client.list(type, { namespace, labelSelector, signal, ...(relists === 1 ? { resourceVersion: '0' } : {}) })
     const seen = new Set<string>()
+    // etcd was restored from a backup: what is known of later versions never happened
+    const rewritten = compareResourceVersions(list.resourceVersion, newest) < 0
+    if (rewritten) graves.clear()
     for (const item of list.items) {
-      seen.add(keyOf(item))
-      put(item)
+      const key = keyOf(item)
+      seen.add(key)
+      if (rewritten) replace(key, item, 'watch')
+      else put(item)
     }
-    for (const [key, object] of [...store]) {
-      if (seen.has(key) || compareResourceVersions(object.metadata.resourceVersion, list.resourceVersion) > 0) continue
+    for (const [key, object] of store) {
+      if (seen.has(key)) continue
+      if (!rewritten && compareResourceVersions(object.metadata.resourceVersion, list.resourceVersion) > 0) continue
       bury(key, list.resourceVersion)
       onChange(object, undefined, 'watch')
     }
-    resourceVersion = list.resourceVersion
+    resourceVersion = newest = list.resourceVersion
     markSynced()
   }
 
@@ -145,18 +170,23 @@ export function createInformer(options: InformerOptions) {
     markSeen()
     for await (const event of readWatch(response, timing.inactivityMs)) {
       heardAt = performance.now()
-      if (event.type === 'BOOKMARK') resourceVersion = event.resourceVersion
-      else {
+      const at = event.type === 'BOOKMARK' ? event.resourceVersion : event.object.metadata.resourceVersion
+      if (compareResourceVersions(at, resourceVersion) < 0) {
+        resourceVersion = undefined
+        throw new Error(`the API server went back to resource version ${at}`)
+      }
+      if (event.type !== 'BOOKMARK') {
         const object = { ...event.object, apiVersion: type.apiVersion, kind: type.kind }
         if (event.type === 'DELETED') drop(object)
         else put(object)
-        resourceVersion = object.metadata.resourceVersion
       }
+      resourceVersion = newest = at
     }
   }
 
   async function run(signal: AbortSignal): Promise<void> {
     const backoff = createBackoff(timing.backoffMs, timing.maxBackoffMs)
+    let refusedAt: string | undefined
     while (!signal.aborted) {
       const startedAt = performance.now()
       try {
@@ -167,7 +197,11 @@ export function createInformer(options: InformerOptions) {
         else backoff.reset()
       } catch (error) {
         if (signal.aborted) return
-        if (hasCode(error, 410)) resourceVersion = undefined
+        if (isRefusal(error)) {
+          // the same answer twice to the same question: another one is asked
+          if (hasCode(error, 410) || refusedAt === resourceVersion) resourceVersion = undefined
+          refusedAt = resourceVersion
+        }
         if (error instanceof ApiError && error.unknownKind) {
           if (!kindMissing) onProblem({ type, error, retryInMs: timing.missingKindMs })
           markMissing()
@@ -180,7 +214,7 @@ export function createInformer(options: InformerOptions) {
           markSynced()
         }
         if (performance.now() - startedAt > timing.maxBackoffMs) backoff.reset()
-        const asked = error instanceof ApiError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0
+        const asked = error instanceof ApiError && error.retryAfter !== undefined ? Math.min(error.retryAfter * 1000, LONGEST_WAIT_MS) : 0
         // a watch that fell silent is opened again at once: the connection is at fault, not the server
         const retryInMs = error instanceof ConnectionError && error.message.includes('silent for') ? 0 : Math.max(asked, backoff.next())
         onProblem({ type, error, retryInMs })
@@ -218,4 +252,10 @@ export function createInformer(options: InformerOptions) {
       onChange(previous, undefined, 'write')
     },
   }
+}
+
+/** The API server heard the request and cannot serve it, or sends what cannot be read; not a matter of rights, load or connection. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof ApiError) return ![401, 403, 429].includes(error.code)
+  return error instanceof ConnectionError && error.code === BAD_EVENT
 }

@@ -15,6 +15,8 @@ export interface TransportOptions {
   readonly userAgent: string
   /** Requests in flight, watches apart. */
   readonly concurrency?: number
+  /** A request that hears nothing for so long has failed, be it while connecting or in the middle of a long answer (default 30,000 ms). */
+  readonly timeoutMs?: number
   /** Called when a request is dispatched, not when it is queued; throws to stop it (leader election). `write` is false for GET. */
   readonly beforeSend?: (write: boolean) => void
   /** Sees every finished request, for metrics. */
@@ -48,6 +50,12 @@ interface Connection {
   readonly watchAgent: http.Agent
 }
 
+interface Answer {
+  readonly response: http.IncomingMessage
+  /** Something came: the time that the rest may take begins anew. */
+  readonly heard: () => void
+}
+
 const ATTEMPTS = 4
 const REQUEST_TIMEOUT_MS = 30_000
 /** Credentials are asked for again after this time; client-node re-reads a token file after 60 s. */
@@ -58,6 +66,7 @@ export function createTransport(options: TransportOptions): Transport {
   let connection: { value: Connection; until: number } | undefined
   let agents: { key: string; agent: http.Agent; watchAgent: http.Agent } | undefined
   const gate = createGate(options.concurrency ?? 8)
+  const { timeoutMs = REQUEST_TIMEOUT_MS } = options
   const server = config.getCurrentCluster()?.server
   if (server === undefined) throw new Error('kubeconfig: no current cluster. Set KUBECONFIG or --kubeconfig, or run inside a pod.')
 
@@ -80,15 +89,25 @@ export function createTransport(options: TransportOptions): Transport {
   }
 
   function reload(): void {
-    config = options.loadConfig()
     connection = undefined
+    try {
+      config = options.loadConfig()
+    } catch {
+      // half written just now: the old one serves until the next 401
+    }
   }
 
-  async function send(request: RequestOptions, watch: boolean): Promise<http.IncomingMessage> {
+  /** Where one connection has died without a word, those that lie idle beside it have too. */
+  function dropIdle(): void {
+    for (const socket of Object.values(agents?.agent.freeSockets ?? {}).flat()) socket?.destroy()
+  }
+
+  async function send(request: RequestOptions, watch: boolean): Promise<Answer> {
     const { base, headers, agent, watchAgent } = await connect()
+    const limitMs = request.timeoutMs ?? timeoutMs
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body))
     options.beforeSend?.(request.method !== 'GET')
-    return await new Promise<http.IncomingMessage>((resolve, reject) => {
+    return await new Promise<Answer>((resolve, reject) => {
       const outgoing = (base.protocol === 'http:' ? http : https).request(
         {
           protocol: base.protocol,
@@ -104,15 +123,15 @@ export function createTransport(options: TransportOptions): Transport {
           },
           ...(request.signal === undefined ? {} : { signal: request.signal }),
         },
-        resolve,
       )
-      const timer = setTimeout(
-        () => outgoing.destroy(new Error(`no answer within ${(request.timeoutMs ?? REQUEST_TIMEOUT_MS) / 1000} s`)),
-        request.timeoutMs ?? REQUEST_TIMEOUT_MS,
-      )
+      let incoming: http.IncomingMessage | undefined
+      const timer = setTimeout(() => (incoming ?? outgoing).destroy(new Error(`no answer within ${limitMs / 1000} s`)), limitMs)
       outgoing.once('response', (response) => {
-        if (watch) clearTimeout(timer)
+        incoming = response
+        // an open watch may be silent for longer, and has a timer of its own
+        if (watch && isSuccess(response)) clearTimeout(timer)
         else response.once('close', () => clearTimeout(timer))
+        resolve({ response, heard: () => void (response.closed || timer.refresh()) })
       })
       outgoing.once('error', (error) => {
         clearTimeout(timer)
@@ -135,20 +154,21 @@ export function createTransport(options: TransportOptions): Transport {
   }
 
   /** Retries what is safe to send again: everything but POST after a lost connection, everything after 429 and one 401. */
-  async function attempt<T>(request: RequestOptions, watch: boolean, read: (response: http.IncomingMessage) => Promise<T>): Promise<T> {
+  async function attempt<T>(request: RequestOptions, watch: boolean, read: (answer: Answer) => Promise<T>): Promise<T> {
     const name = `${request.method} ${request.path}`
     for (let count = 1; ; count++) {
       let failure: Error
       try {
-        const response = await send(request, watch)
-        const code = response.statusCode ?? 0
+        const answer = await send(request, watch)
+        const code = answer.response.statusCode ?? 0
         options.observe?.(request.method, code)
-        if (code >= 200 && code < 300) return await read(response)
-        failure = new ApiError(name, code, parseBody(await readAll(response)), retryAfterOf(response))
+        if (isSuccess(answer.response)) return await read(answer)
+        failure = new ApiError(name, code, parseBody(await readAll(answer)), retryAfterOf(answer.response))
       } catch (error) {
         if (request.signal?.aborted === true) throw error
         if (!(error instanceof Error) || !isConnectionFailure(error)) throw error
         options.observe?.(request.method, '<error>')
+        if (error.message.startsWith('no answer within')) dropIdle()
         failure = new ConnectionError(name, error)
       }
       if (count >= ATTEMPTS || !(await mayRetry(failure, request, count))) throw failure
@@ -173,8 +193,8 @@ export function createTransport(options: TransportOptions): Transport {
 
   return {
     server,
-    request: (request) => gate(() => attempt(request, false, async (response) => parseBody(await readAll(response)))),
-    stream: (request) => attempt(request, true, (response) => Promise.resolve(response)),
+    request: (request) => gate(() => attempt(request, false, async (answer) => parseBody(await readAll(answer)))),
+    stream: (request) => attempt(request, true, ({ response }) => Promise.resolve(response)),
     close() {
       agents?.agent.destroy()
       agents?.watchAgent.destroy()
@@ -221,10 +241,17 @@ function createGate(size: number): <T>(work: () => Promise<T>) => Promise<T> {
   }
 }
 
-async function readAll(response: http.IncomingMessage): Promise<string> {
+async function readAll({ response, heard }: Answer): Promise<string> {
   const chunks: Buffer[] = []
-  for await (const chunk of response) chunks.push(chunk as Buffer)
+  for await (const chunk of response) {
+    heard()
+    chunks.push(chunk as Buffer)
+  }
   return Buffer.concat(chunks).toString('utf8')
+}
+
+function isSuccess({ statusCode = 0 }: http.IncomingMessage): boolean {
+  return statusCode >= 200 && statusCode < 300
 }
 
 function parseBody(text: string): unknown {

@@ -10,6 +10,9 @@ export type WatchEvent =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: KubeObject }
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
 
+/** Code of the ConnectionError for a line that is no event. */
+export const BAD_EVENT = 'BAD_EVENT'
+
 /** Longest line accepted: etcd's default limit on an object is 1.5 MiB. */
 const MAX_LINE = 16 * 1024 * 1024
 
@@ -32,7 +35,7 @@ export async function* readWatch(response: IncomingMessage, inactivityMs: number
         if (line !== '') yield parseEvent(line)
       }
       rest = rest.slice(start)
-      if (rest.length > MAX_LINE) throw new Error('a line of over 16 MiB')
+      if (rest.length > MAX_LINE) throw badEvent('over 16 MiB in one line')
     }
   } catch (error) {
     throw error instanceof ApiError ? error : new ConnectionError('watch', error)
@@ -43,11 +46,22 @@ export async function* readWatch(response: IncomingMessage, inactivityMs: number
 }
 
 function parseEvent(line: string): WatchEvent {
-  const event = JSON.parse(line) as { type?: string; object?: KubeObject }
-  const { type, object } = event
+  const { type, object } = parseLine(line)
   if (type === 'ERROR') throw new ApiError('watch', isStatus(object) ? (object.code ?? 500) : 500, object)
-  if (object?.metadata === undefined) throw new Error(`event without an object: ${line.slice(0, 200)}`)
-  if (type === 'BOOKMARK') return { type, resourceVersion: object.metadata.resourceVersion ?? '' }
-  if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') return { type, object }
-  throw new Error(`event of unknown type ${String(type)}`)
+  if (object?.metadata?.name === undefined && type !== 'BOOKMARK') throw badEvent(line)
+  if (type === 'BOOKMARK') return { type, resourceVersion: object?.metadata?.resourceVersion ?? '' }
+  if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') return { type, object: object as KubeObject }
+  throw badEvent(line)
+}
+
+function parseLine(line: string): { readonly type?: string; readonly object?: Partial<KubeObject> } {
+  try {
+    return (JSON.parse(line) ?? {}) as ReturnType<typeof parseLine>
+  } catch {
+    throw badEvent(line)
+  }
+}
+
+function badEvent(line: string): Error {
+  return Object.assign(new Error(`not a watch event: ${line.slice(0, 200)}`), { code: BAD_EVENT })
 }

@@ -270,7 +270,7 @@ save_fences() {
 
 # Deletes ServiceFences, or with --keep-fences the Sidecars that they own. Without ServiceFences no application's view is narrowed any more.
 remove_fences() {
-  local left deadline=$((SECONDS + 60))
+  local left deadline=$((SECONDS + 4))
   if [ -n "$KEEP_FENCES" ]; then
     fence_sidecars | as_manifests | remove_manifests
   elif [ "$(k get "$FENCES" -A -o name 2>/dev/null | wc -l)" -gt 0 ]; then
@@ -433,9 +433,9 @@ owned_survivors() {
 }
 
 remove_what_boots_own() {
-  local left deadline=$((SECONDS + 20))
+  local left='' deadline=$((SECONDS + 20))
   remove_owned
-  while left=$(owned_survivors) && [ -n "$left" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 1; done
+  while [ -s "$WORK/owned" ] && left=$(owned_survivors) && [ -n "$left" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 1; done
   if [ -n "$left" ]; then
     if [ -z "$FORCE" ]; then
       bad 'These objects of SlimeBoots cannot be deleted:'
@@ -447,6 +447,7 @@ remove_what_boots_own() {
     note 'Orphaned because of --force; nobody looks after these objects any more:'
     printf '%s\n' "$left" | tee "$WORK/orphans" | detail
   fi
+  [ -n "$(list_boots)" ] || return 0
   deadline=$((SECONDS + 20))
   while [ -n "$(list_boots)" ] && [ "$SECONDS" -lt "$deadline" ]; do
     release_boots

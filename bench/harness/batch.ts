@@ -1,8 +1,9 @@
 /** Installing a number of SlimeBoots at once: the floor first, then the operator, on the same cluster. */
 import type { KubeObject } from '../../runtime/object.ts'
+import { CATCH_ALL_ANNOTATION } from '../../operator/api/slimeboot.ts'
 import { objectsOf, served } from './boots.ts'
 import { type Floor, runFloor } from './floor.ts'
-import { type Operator, OPERATOR_AGENT } from './operator.ts'
+import { type Operator, byOperator } from './operator.ts'
 import { lastAnswer, requestsOf, untilWritten } from './requests.ts'
 import type { Stage } from './stage.ts'
 import { cpuSeconds } from './usage.ts'
@@ -38,7 +39,7 @@ export async function installBatch(
   show('the operator')
   const before = cpuSeconds(operator.pid)
   const since = await operator.hold(async () => void (await stage.createBoots(boots.map(served))))
-  const { work, objects } = await untilWritten(stage, OPERATOR_AGENT, since, count, limitMs, (written) =>
+  const { work, objects } = await untilWritten(stage, byOperator, since, count, limitMs, (written) =>
     show(`the operator: ${written} of ${count} objects`),
   )
   return {
@@ -56,6 +57,11 @@ export async function settle(stage: Stage, deployments: readonly (readonly [name
   for (let quiet = 0; quiet < restMs; ) {
     const since = new Date()
     await new Promise((resolve) => setTimeout(resolve, 1000))
-    quiet = (await requestsOf(stage, OPERATOR_AGENT, since)).work.length === 0 ? quiet + 1000 : 0
+    quiet = (await requestsOf(stage, byOperator, since)).work.length === 0 ? quiet + 1000 : 0
   }
+}
+
+/** A catch-all: written when its global-sidecar is available. */
+export function isGated(object: KubeObject): boolean {
+  return object.metadata.annotations?.[CATCH_ALL_ANNOTATION] !== undefined
 }

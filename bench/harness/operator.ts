@@ -5,14 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { partFailure, type Part } from '../../local-cluster/supervise.ts'
 import { writeBundle } from '../../tools/build.ts'
 import { SERVED_LABEL, SHARD } from './boots.ts'
+import type { Who } from './requests.ts'
 import type { Stage } from './stage.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const BUNDLE = join(ROOT, 'dist', 'slimeboot.mjs')
 const POLL_MS = 10
 
-/** First word of its user agent in the audit log. */
-export const OPERATOR_AGENT = 'slimeboot/'
+export const byOperator: Who = ({ userAgent }) => userAgent.startsWith('slimeboot/')
 
 export interface Operator {
   readonly pid: number

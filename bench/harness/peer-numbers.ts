@@ -1,7 +1,7 @@
 /** The Helm operator at the same work: 50 SlimeBoots at once, then idle. Measured once in a run, on a cluster of its own. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { names, smallBoot, objectsOf } from './boots.ts'
-import { PEER_AGENT, peerProblem, startPeer } from './peer.ts'
+import { byPeer, peerProblem, startPeer } from './peer.ts'
 import { lastAnswer, requestsOf, untilWritten } from './requests.ts'
 import type { Run } from './run.ts'
 import { setStage } from './stage.ts'
@@ -26,7 +26,7 @@ const WORKERS = 8
 
 /** Undefined where it cannot be built. */
 export async function peerNumbers(run: Run): Promise<PeerNumbers | undefined> {
-  return await run.once('peer', async () => (peerProblem() === undefined ? await measure(run) : undefined))
+  return await run.once('peer', async () => (run.withPeer && peerProblem() === undefined ? await measure(run) : undefined))
 }
 
 async function measure(run: Run): Promise<PeerNumbers> {
@@ -41,7 +41,7 @@ async function measure(run: Run): Promise<PeerNumbers> {
   await stage.createBoots(boots)
   process.kill(peer.pid, 'SIGCONT')
   const since = new Date()
-  const { work, objects } = await untilWritten(stage, PEER_AGENT, since, count, 600_000, (written) => run.show(`the Helm operator: ${written} objects`))
+  const { work, objects } = await untilWritten(stage, byPeer, since, count, 240_000, (written) => run.show(`the Helm operator: ${written} objects`))
   const created = objects.filter(({ verb }) => verb === 'create')
   const end = lastAnswer(created)
   const numbers = {
@@ -57,7 +57,7 @@ async function measure(run: Run): Promise<PeerNumbers> {
   const idleFrom = cpuSeconds(peer.pid)
   run.show(`the Helm operator, idle for ${run.idleSeconds} s`)
   await sleep(run.idleSeconds * 1000)
-  const idle = await requestsOf(stage, PEER_AGENT, idleSince)
+  const idle = await requestsOf(stage, byPeer, idleSince)
   return {
     ...numbers,
     mib: residentMiB(peer.pid),

@@ -8,13 +8,15 @@ import { withLock } from '../../local-cluster/lock.ts'
 import { startProgress } from '../../local-cluster/setup/progress.mjs'
 import type { Part } from '../../local-cluster/supervise.ts'
 import { waitReady } from '../../local-cluster/wait.ts'
+import type { Who } from './requests.ts'
 import type { Stage } from './stage.ts'
 
 const MODULE = join(import.meta.dirname, '..', 'helm-operator')
+const USER = 'helm-operator'
 const TOOL = 'github.com/operator-framework/helm-operator-plugins'
 
-/** First word of its user agent in the audit log: the name of its file. */
-export const PEER_AGENT = 'helm-operator/'
+/** Its Helm part has another user agent than the rest of it. */
+export const byPeer: Who = ({ user }) => user === USER
 
 /** Why it cannot be built here, or undefined. */
 export function peerProblem(): string | undefined {
@@ -24,16 +26,17 @@ export function peerProblem(): string | undefined {
 /** Starts it with an administrator's rights and as many workers as our operator has; resolves when it has its watches. */
 export async function startPeer(stage: Stage, workers: number): Promise<Part> {
   const file = await peerBinary()
+  const kubeconfig = stage.cluster.kubeconfigFor({ name: USER, groups: ['system:masters'] })
   const since = new Date()
   const addresses = ['--metrics-bind-address=0', '--health-probe-bind-address=0']
   const command = [file, 'run', '--watches-file=watches.yaml', `--max-concurrent-reconciles=${workers}`, ...addresses]
   const part = stage.cluster.supervise('helm-operator', {
     file: '/usr/bin/env',
-    args: ['-C', MODULE, `KUBECONFIG=${stage.cluster.kubeconfig}`, ...command],
+    args: ['-C', MODULE, `KUBECONFIG=${kubeconfig}`, ...command],
   })
   await waitReady('the Helm operator', [part], async () => {
     const events = await stage.cluster.auditEvents(since)
-    return events.some(({ userAgent, verb, resource }) => userAgent.startsWith(PEER_AGENT) && verb === 'list' && resource === 'slimeboots')
+    return events.some((event) => byPeer(event) && event.verb === 'list' && event.resource === 'slimeboots')
   })
   return part
 }

@@ -5,6 +5,9 @@ import type { Stage } from './stage.ts'
 
 const QUIET_MS = 700
 
+/** Whether a request is of a certain client. */
+export type Who = (event: AuditEvent) => boolean
+
 export interface Requests {
   readonly all: readonly AuditEvent[]
   /** All but watches, the Lease, and discovery of the leader. */
@@ -13,9 +16,9 @@ export interface Requests {
   readonly objects: readonly AuditEvent[]
 }
 
-/** What the client whose user agent begins with `agent` sent from `since` on. */
-export async function requestsOf({ cluster }: Pick<Stage, 'cluster'>, agent: string, since: Date): Promise<Requests> {
-  const all = (await cluster.auditEvents(since)).filter(({ userAgent }) => userAgent.startsWith(agent))
+/** What a client sent from `since` on. */
+export async function requestsOf({ cluster }: Pick<Stage, 'cluster'>, who: Who, since: Date): Promise<Requests> {
+  const all = (await cluster.auditEvents(since)).filter(who)
   const work = all.filter(({ verb, resource }) => verb !== 'watch' && resource !== 'leases')
   return { all, work, objects: work.filter(isObjectWrite) }
 }
@@ -31,13 +34,13 @@ export function lastAnswer(events: readonly AuditEvent[]): number {
 }
 
 /** Waits until `count` objects were written and nothing came for a moment; returns the requests. */
-export async function untilWritten(stage: Pick<Stage, 'cluster'>, agent: string, since: Date, count: number, limitMs: number, onProgress: (written: number) => void = () => {}): Promise<Requests> {
+export async function untilWritten(stage: Pick<Stage, 'cluster'>, who: Who, since: Date, count: number, limitMs: number, onProgress: (written: number) => void = () => {}): Promise<Requests> {
   const deadline = performance.now() + limitMs
   for (let before = -1; ; ) {
-    const found = await requestsOf(stage, agent, since)
+    const found = await requestsOf(stage, who, since)
     onProgress(found.objects.length)
     if (found.objects.length >= count && found.work.length === before) return found
-    if (performance.now() > deadline) throw new Error(`${agent} wrote ${found.objects.length} of ${count} objects in ${Math.round(limitMs / 1000)} s`)
+    if (performance.now() > deadline) throw new Error(`${found.objects.length} of ${count} objects were written in ${Math.round(limitMs / 1000)} s`)
     before = found.work.length
     await sleep(QUIET_MS)
   }

@@ -6,6 +6,8 @@ export interface Run extends AsyncDisposable {
   readonly size: (full: number) => number
   /** Seconds to watch an idle operator. */
   readonly idleSeconds: number
+  /** Whether to measure the Helm operator too. */
+  readonly withPeer: boolean
   /** Shows what is going on. */
   readonly show: (text: string) => void
   /** Makes something once in a run, also when several benchmarks want it. */
@@ -16,13 +18,12 @@ export interface Run extends AsyncDisposable {
 
 export type Benchmark = (run: Run) => Promise<Result>
 
-export function createRun(scale: number, idleSeconds: number, show: (text: string) => void): Run {
+export function createRun(options: Pick<Run, 'idleSeconds' | 'withPeer' | 'show'>, scale: number): Run {
   const made = new Map<string, Promise<unknown>>()
   const kept = new AsyncDisposableStack()
   return {
+    ...options,
     size: (full) => Math.max(2, Math.round(full * scale)),
-    idleSeconds,
-    show,
     once: async <Made>(name: string, make: () => Promise<Made>) => {
       const known = made.get(name) ?? make()
       made.set(name, known)

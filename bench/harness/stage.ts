@@ -11,11 +11,14 @@ import { loadKubeConfig } from '../../runtime/kubeconfig.ts'
 import type { KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
 import { createTransport } from '../../runtime/transport.ts'
-import { HOME, SHARD } from './boots.ts'
 import { applyObjects, deployObjects, OPERATOR_USER } from '../../test/helpers/deployed-operator.ts'
+import { HOME, SHARD } from './boots.ts'
+import type { Who } from './requests.ts'
 
-/** Who sends what is not measured, in the audit log. */
-export const BENCH_AGENT = 'bench'
+const BENCH_AGENT = 'bench'
+/** Who sends what is not measured. */
+export const byBench: Who = ({ userAgent }) => userAgent === BENCH_AGENT
+
 /** Requests in flight of whoever creates what is measured. */
 export const IN_FLIGHT = 8
 

@@ -14,23 +14,22 @@ export interface PeerOptions {
   readonly check: boolean
 }
 
-/** What a peer may teach: fences of one namespace, or of all where `namespace` is undefined. */
+/** What a peer may teach: fences of these namespaces, or of all where that is undefined. */
 export interface Grant {
-  readonly namespace: string | undefined
+  readonly namespaces: ReadonlySet<string> | undefined
 }
 
 const GLOBAL_SIDECAR = 'global-sidecar'
 
 /** The grant of a peer, or undefined where it has none (yet: its EndpointSlice may still come). */
 export function grantOf(address: string, { mode, clusterNamespace, servicesOf, check }: PeerOptions): Grant | undefined {
-  if (!check) return { namespace: undefined }
+  if (!check) return { namespaces: undefined }
   const namespaces = servicesOf(canonicalAddress(address))
     .map((service) => service.split('/'))
     .filter(([, name]) => name === GLOBAL_SIDECAR)
     .map(([namespace]) => namespace!)
-  if (mode === 'cluster') return namespaces.includes(clusterNamespace) ? { namespace: undefined } : undefined
-  const [namespace] = namespaces
-  return mode === 'namespace' && namespace !== undefined ? { namespace } : undefined
+  if (mode === 'cluster') return namespaces.includes(clusterNamespace) ? { namespaces: undefined } : undefined
+  return mode === 'namespace' && namespaces.length > 0 ? { namespaces: new Set(namespaces) } : undefined
 }
 
 /** The address in what gRPC calls a peer: `10.0.0.1:1234`, `[::ffff:10.0.0.1]:1234`, `ipv6:[::1]:1234`. */

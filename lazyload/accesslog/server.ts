@@ -8,7 +8,7 @@ export interface AccessLogServerOptions {
   readonly address: Address
   readonly grantOf: (address: string) => Grant | undefined
   /** Takes in one message; must not throw and must not wait. */
-  readonly receive: (message: Uint8Array, namespace: string | undefined) => void
+  readonly receive: (message: Uint8Array, grant: Grant) => void
   /** A stream was refused. */
   readonly onRefused: (address: string) => void
   /** How long a stream may wait until its sender is known as a global-sidecar, milliseconds. */
@@ -93,7 +93,7 @@ export async function startAccessLogServer(options: AccessLogServerOptions): Pro
       if (open) streams--
       open = false
     }
-    call.on('data', (message: Buffer) => receive(message, grant.namespace))
+    call.on('data', (message: Buffer) => receive(message, grant))
     call.once('end', () => {
       ended()
       done(null, Buffer.alloc(0))

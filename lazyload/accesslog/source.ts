@@ -2,6 +2,7 @@
 import { canonicalAddress } from '../mesh/endpoints.ts'
 import { decodeBatch, type LogEntry } from './decode.ts'
 import { type DestinationLookup, destinationsOf } from './destination.ts'
+import type { Grant } from './peers.ts'
 
 export interface AccessLogSourceOptions extends DestinationLookup {
   /** `namespace/name` of the Services behind an address. */
@@ -19,15 +20,15 @@ export function createAccessLogSource(options: AccessLogSourceOptions) {
   const { servicesOf, learn, observe = () => {} } = options
 
   /** The fences that `entry` teaches, and their new hosts, counted. */
-  function take(entry: LogEntry, namespace: string | undefined, found: Map<string, Map<string, number>>): EntryResult {
+  function take(entry: LogEntry, { namespaces }: Grant, found: Map<string, Map<string, number>>): EntryResult {
     const address = entry.directRemote === '' ? entry.remote : entry.directRemote
     const services = (address === '' ? [] : servicesOf(canonicalAddress(address))).filter(
-      (service) => namespace === undefined || service.startsWith(`${namespace}/`),
+      (service) => namespaces === undefined || namespaces.has(namespaceOf(service)),
     )
     if (services.length === 0) return 'no-source'
     let result: EntryResult = 'no-destination'
     for (const service of services) {
-      for (const host of destinationsOf(entry, service.slice(0, service.indexOf('/')), options)) {
+      for (const host of destinationsOf(entry, namespaceOf(service), options)) {
         const hosts = found.get(service) ?? new Map<string, number>()
         found.set(service, hosts.set(host, (hosts.get(host) ?? 0) + 1))
         result = 'learnable'
@@ -37,16 +38,13 @@ export function createAccessLogSource(options: AccessLogSourceOptions) {
   }
 
   return {
-    /**
-     * Takes in one StreamAccessLogsMessage of a global-sidecar that serves `namespace`, or all namespaces where that is undefined.
-     * Never throws.
-     */
-    receive(message: Uint8Array, namespace: string | undefined): void {
+    /** Takes in one StreamAccessLogsMessage of a sender with this grant. Never throws. */
+    receive(message: Uint8Array, grant: Grant): void {
       const { entries, broken } = decodeBatch(message)
       const found = new Map<string, Map<string, number>>()
       const results = new Map<EntryResult, number>()
       for (const entry of entries) {
-        const result = take(entry, namespace, found)
+        const result = take(entry, grant, found)
         results.set(result, (results.get(result) ?? 0) + 1)
       }
       if (broken > 0) results.set('broken', broken)
@@ -54,4 +52,8 @@ export function createAccessLogSource(options: AccessLogSourceOptions) {
       for (const [fence, hosts] of found) learn(fence, hosts)
     },
   }
+}
+
+function namespaceOf(service: string): string {
+  return service.slice(0, service.indexOf('/'))
 }

@@ -34,7 +34,7 @@ export const CONDITION_REASONS = {
     remedy: 'Correct the fields named and apply again.',
   },
   NoRole: {
-    means: 'A module that is not lazyload names no ClusterRole to be bound to.',
+    means: 'A module that is not lazyload names no ClusterRole to be bound to, or the one to be bound to does not exist.',
     remedy:
       'Set `module[].clusterRole` to a ClusterRole with label `config.netease.com/bindable: "true"` on which the operator was granted `bind`.',
   },

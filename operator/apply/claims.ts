@@ -41,21 +41,23 @@ export function createClaims() {
     /**
      * Registers what a SlimeBoot renders and returns what others have already: whoever was granted it first, and where it
      * is granted to nobody yet the older SlimeBoot. What is granted grows until `release`. `holding` is what lives of this
-     * SlimeBoot: it is not taken away by one that merely wants it.
+     * SlimeBoot: nobody takes it away.
      */
     claim(claimant: Claimant, wanted: Claim, holding: Claim = NO_CLAIM): readonly ClaimConflict[] {
       const conflicts: ClaimConflict[] = []
-      const held = new Set(overlap(holding, wanted))
+      const granted = entries.get(claimant.key)?.granted ?? NO_CLAIM
+      const living = new Set(overlap(holding, wanted))
+      const safe = living.union(new Set(overlap(granted, wanted)))
       for (const entry of entries.values()) {
         const { key } = entry.claimant
         if (key === claimant.key) continue
-        const older = isOlder(entry.claimant, claimant) ? overlap(entry.wanted, wanted) : []
-        const subjects = [...new Set([...overlap(entry.granted, wanted), ...older])].filter((subject) => !held.has(subject))
+        const taken = overlap(entry.granted, wanted).filter((subject) => !living.has(subject))
+        const older = isOlder(entry.claimant, claimant) ? overlap(entry.wanted, wanted).filter((subject) => !safe.has(subject)) : []
+        const subjects = [...new Set([...taken, ...older])]
         if (subjects.length === 0) continue
         conflicts.push(...subjects.map((subject) => ({ holder: key, subject })))
         this.await(key, claimant.key)
       }
-      const granted = entries.get(claimant.key)?.granted ?? NO_CLAIM
       entries.set(claimant.key, { claimant, wanted, granted: conflicts.length > 0 ? granted : union(granted, wanted) })
       return conflicts
     },

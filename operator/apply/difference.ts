@@ -41,7 +41,7 @@ export function differences(desired: KubeObject, live: KubeObject): readonly Dif
       const actual = live[section]
       if (isDeepStrictEqual(wanted, actual) || (isEmpty(wanted) && isEmpty(actual))) continue
       const lacking: Difference[] = []
-      contain(wanted, actual, `/${section}`, lacking)
+      if (!isEmpty(wanted)) contain(wanted, actual, `/${section}`, lacking)
       // nothing lacks, so something is too much: the whole section is replaced
       if (lacking.length === 0) found.push({ path: `/${section}`, type: 'extra', desired: wanted, live: actual })
       else found.push(...lacking)

@@ -129,12 +129,20 @@ export interface KeptTemplate {
  * A Deployment of the release keeps its pod template when it is taken over, and from then on until `spec` of the SlimeBoot changes:
  * the annotation on the Deployment holds that spec's hash. `object` is what to apply now. Undefined for every other object.
  */
-export function keptTemplate(desired: KubeObject, live: KubeObject, owner: Owner, spec: unknown): { readonly object: KubeObject; readonly kept: KeptTemplate } | undefined {
+export function keptTemplate(
+  desired: KubeObject,
+  live: KubeObject,
+  owner: Owner,
+  spec: unknown,
+): { readonly object: KubeObject; readonly kept: KeptTemplate } | undefined {
   if (desired.kind !== 'Deployment') return undefined
   const kept = live.metadata.annotations?.[KEPT_TEMPLATE_ANNOTATION]
   const isTakenOver = ownershipOf(live, owner) === 'foreign' && isOfHelmRelease(live, owner.key)
   if (kept === undefined && !isTakenOver) return undefined
-  const hash = createHash('sha256').update(goJson(spec ?? null)).digest('hex').slice(0, 16)
+  const hash = createHash('sha256')
+    .update(goJson(spec ?? null))
+    .digest('hex')
+    .slice(0, 16)
   if (!isTakenOver && kept !== hash) return undefined
   const { template } = live['spec'] as { readonly template: unknown }
   const found = differences(desired, live).filter(({ path }) => path.startsWith('/spec/template/'))

@@ -56,11 +56,15 @@ export function planChanges({ owner, desired, live, labelled, release, spec, ado
   const steps = desired.map(({ manifest, object: rendered }): Step => {
     wanted.add(identityOf(rendered))
     const actual = live(rendered)
-    if (actual === undefined) return { manifest, desired: rendered, live: undefined, differences: [], kept: undefined, takenOver: false, action: 'create' }
+    if (actual === undefined)
+      return { manifest, desired: rendered, live: undefined, differences: [], kept: undefined, takenOver: false, action: 'create' }
     const refusal = refusalOf(rendered, actual, owner, adopt)
     if (refusal !== undefined) refusals.push(refusal)
     const takenOver = ownershipOf(actual, owner) === 'foreign' && isOfHelmRelease(actual, owner.key)
-    const { object, kept } = keptTemplate(rendered, takenOver ? withFieldsTaken(actual) : actual, owner, spec) ?? { object: rendered, kept: undefined }
+    const { object, kept } = keptTemplate(rendered, takenOver ? withFieldsTaken(actual) : actual, owner, spec) ?? {
+      object: rendered,
+      kept: undefined,
+    }
     const found = settled(object, actual, differences(object, takenOver ? withFieldsTaken(actual) : actual))
     const sameContent = appliedHash(actual) === appliedHash(object)
     return {

@@ -73,7 +73,7 @@ export function createController(options: ControllerOptions) {
   const facts = createFactReader(client, options.operatorNamespace)
   const pruner = createPruner({ client, live, settleMs: meshSettle })
   const compiler = createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults })
-  const finalizer = createFinalizer({ client, boots, live, pruner, rendered: compiler.rendered })
+  const finalizer = createFinalizer({ client, boots, live, pruner, rendered: (boot) => compiler.rendered(boot) })
   const { reconcile } = createReconciler({
     client,
     boots,

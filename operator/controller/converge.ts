@@ -54,7 +54,10 @@ export async function converge(
   const gates = gateCatchAlls(dependencies.live, plan)
   const changes: Change[] = []
   const problems: ReconcileError[] = [...unwatched(dependencies.live, plan)]
-  if (problems.length > 0 || plan.steps.some((step) => step.action !== 'none' && (step.manifest.catchAll === undefined || gates.open.includes(step)))) {
+  if (
+    problems.length > 0 ||
+    plan.steps.some((step) => step.action !== 'none' && (step.manifest.catchAll === undefined || gates.open.includes(step)))
+  ) {
     problems.push(...(await dependencies.preflight(boot, compiled, plan)))
     if (problems.length > 0) return result({ deleted: [], blocked: [] }, [])
   }
@@ -144,8 +147,12 @@ async function makePlan(
 
 /** What cannot be watched cannot be kept right. */
 function unwatched(live: Live, plan: Plan): readonly ReconcileError[] {
-  const kinds = [...new Set(plan.steps.filter(({ desired }) => live.forbidden(desired)).map(({ desired }) => resourceName(typeOf(desired))))].sort()
-  return kinds.length === 0 ? [] : [new ReconcileError('Forbidden', `May not watch ${kinds.join(', ')}. Grant "get, list, watch" on them to the operator.`, 'heals')]
+  const kinds = [
+    ...new Set(plan.steps.filter(({ desired }) => live.forbidden(desired)).map(({ desired }) => resourceName(typeOf(desired)))),
+  ].sort()
+  return kinds.length === 0
+    ? []
+    : [new ReconcileError('Forbidden', `May not watch ${kinds.join(', ')}. Grant "get, list, watch" on them to the operator.`, 'heals')]
 }
 
 interface Gates {

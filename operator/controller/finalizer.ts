@@ -90,7 +90,11 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
       [
         { op: 'test', path: '/metadata/uid', value: uid },
         { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
-        { op: 'add', path: '/metadata/finalizers', value: [...finalizers.filter((name) => name !== FINALIZER && !HELM_FINALIZERS.includes(name)), ...kept] },
+        {
+          op: 'add',
+          path: '/metadata/finalizers',
+          value: [...finalizers.filter((name) => name !== FINALIZER && !HELM_FINALIZERS.includes(name)), ...kept],
+        },
       ],
       FIELD_MANAGER,
     )
@@ -111,7 +115,13 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
           ...marks.map((path) => ({ op: 'remove' as const, path })),
           // the earlier operator's reference would make the garbage collector delete it
           ...(ownerReferences.some(({ uid }) => uid === boot.metadata.uid)
-            ? [{ op: 'add' as const, path: '/metadata/ownerReferences', value: ownerReferences.filter(({ uid }) => uid !== boot.metadata.uid) }]
+            ? [
+                {
+                  op: 'add' as const,
+                  path: '/metadata/ownerReferences',
+                  value: ownerReferences.filter(({ uid }) => uid !== boot.metadata.uid),
+                },
+              ]
             : []),
         ],
         FIELD_MANAGER,

@@ -40,7 +40,7 @@ export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensu
 }
 
 /** What heals by itself is looked at again after this time: a cause that goes is noticed within 30 s. */
-const HEALS_MS = 20_000
+const HEALS_MS = 15_000
 /** A workload that is not ready is asked for its cause after this time, then rarer. */
 const CAUSE_MS = 3000
 const PROGRESS_MS = 2000

@@ -1,4 +1,5 @@
 /** What a global-sidecar's Envoy sends: access log messages in Envoy's wire format, over gRPC. */
+import { networkInterfaces } from 'node:os'
 import { Client, type ClientWritableStream, credentials, type ServiceError } from '@grpc/grpc-js'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 
@@ -69,8 +70,11 @@ export interface LogStream extends Disposable {
   readonly ended: Promise<ServiceError | undefined>
 }
 
-/** Opens a stream as Envoy does. */
-export function openLogStream(port: number, host = '127.0.0.1'): LogStream {
+/** An address of this machine that may stand in an EndpointSlice (loopback may not); connections to it come from it. */
+export const OWN_ADDRESS: string = Object.values(networkInterfaces()).flat().find((each) => each !== undefined && !each.internal && each.family === 'IPv4')?.address ?? ''
+
+/** Opens a stream as Envoy does; it comes from `host` itself. */
+export function openLogStream(port: number, host = OWN_ADDRESS): LogStream {
   const client = new Client(`${host}:${port}`, credentials.createInsecure())
   const outcome = Promise.withResolvers<ServiceError | undefined>()
   const raw = (bytes: Buffer): Buffer => bytes

@@ -117,7 +117,7 @@ export async function startLazyload(cluster: Pick<ClusterAccess, 'kubeconfigFor'
 function withFreePorts(config: JsonObject): JsonObject {
   const global = (config['global'] ?? {}) as JsonObject
   const misc = (global['misc'] ?? {}) as JsonObject
-  return { ...config, global: { ...global, misc: { 'aux-addr': '127.0.0.1:0', 'metrics-addr': '0', log_source_port: '127.0.0.1:0', ...misc } } }
+  return { ...config, global: { ...global, misc: { 'aux-addr': '127.0.0.1:0', 'metrics-addr': '0', log_source_port: ':0', ...misc } } }
 }
 
 /** A fence as `kubectl apply` creates it. */

@@ -32,7 +32,16 @@ export interface Operator extends AsyncDisposable {
 export async function startOperator(cluster: Pick<ClusterAccess, 'kubeconfigFor'>, options: OperatorOptions): Promise<Operator> {
   const { watchNamespaces, user = `operator-${watchNamespaces.join('-')}`, groups = ['system:masters'], args = [] } = options
   const kubeconfig = cluster.kubeconfigFor({ name: user, groups })
-  const flags = ['--kubeconfig', kubeconfig, '--watch-namespaces', watchNamespaces.join(','), '--mesh-settle', '300ms', '--log-format', 'text']
+  const flags = [
+    '--kubeconfig',
+    kubeconfig,
+    '--watch-namespaces',
+    watchNamespaces.join(','),
+    '--mesh-settle',
+    '300ms',
+    '--log-format',
+    'text',
+  ]
   const child = spawn(process.execPath, [MAIN, 'run', ...flags, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
   const lines: string[] = []

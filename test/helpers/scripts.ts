@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
 import { startCluster, type Cluster } from '../../local-cluster/cluster.ts'
 import { installCrds } from '../../local-cluster/crds.ts'
+import type { User } from '../../local-cluster/users.ts'
 import { operatorProgram } from './deployed-operator.ts'
 import { assembleImage } from './image.ts'
 import { createPodRunner, type PodRunner } from './pod-runner.ts'
@@ -49,10 +50,13 @@ export async function runCommand(file: string, args: readonly string[], { kubeco
 
 export interface ScriptStage extends AsyncDisposable {
   readonly cluster: Cluster
-  /** Ends the pods' processes for good: the operator is dead, its Deployment does not know. */
+  /** Ends the operator's processes: it is dead, its Deployment does not know. */
   readonly killOperator: () => Promise<void>
+  /** Its pods run again. */
+  readonly reviveOperator: () => Promise<void>
   readonly install: (...args: readonly string[]) => Promise<ScriptRun>
   readonly uninstall: (...args: readonly string[]) => Promise<ScriptRun>
+  readonly uninstallAs: (user: User) => Promise<ScriptRun>
 }
 
 /** A cluster as people have it before they install lazyload. */
@@ -72,8 +76,10 @@ export async function setScriptStage(name: string): Promise<ScriptStage> {
   return {
     cluster,
     killOperator: async () => await pods?.stop(),
+    reviveOperator: async () => void (pods = await runOperatorPods(cluster)),
     install: async (...args) => await runBash([INSTALL, '--timeout', '60', ...args], { kubeconfig: cluster.kubeconfig }),
     uninstall: async (...args) => await runBash([UNINSTALL, '--timeout', '60', '--mesh-settle', '0', ...args], { kubeconfig: cluster.kubeconfig }),
+    uninstallAs: async (user) => await runBash([UNINSTALL], { kubeconfig: cluster.kubeconfigFor(user) }),
     [Symbol.asyncDispose]: async () => {
       await pods?.stop()
       await cluster.stop()
@@ -86,7 +92,6 @@ async function runOperatorPods(cluster: Cluster): Promise<PodRunner> {
   const program = operatorProgram(await assembleImage(), { SLIMEBOOT_MESH_SETTLE: '300ms' })
   return createPodRunner({
     cluster,
-    namespace: 'mesh-operator',
     match: ({ metadata, spec }) => (metadata.labels?.['name'] === 'slime-boot' && spec.containers[0]?.args?.includes('run') === true ? program : undefined),
   })
 }

@@ -49,9 +49,9 @@ export async function setStage(cluster: ClusterAccess, prefix: string, options: 
       await meanwhile?.()
       operator = await start()
     },
-    eventually: async <Result>(check: () => Result | Promise<Result>, timing: EventuallyOptions = PATIENT) => {
+    eventually: async <Result>(check: () => Result | Promise<Result>, timing?: EventuallyOptions) => {
       try {
-        return await eventually(check, timing)
+        return await eventually(check, timing ?? PATIENT)
       } catch (error) {
         // the test runner shows the stack
         if (error instanceof Error) error.stack = `${error.stack}\n${operator.log()}`
@@ -81,7 +81,11 @@ export interface Installation {
 
 /** Makes names and namespaces for a SlimeBoot; nothing is installed yet. */
 export async function newInstallation({ cluster }: Pick<Stage, 'cluster'>, name: string, apps = 1): Promise<Installation> {
-  const [home, root, ...rest] = await Promise.all(['home', 'root', ...Array.from({ length: apps }, (_, index) => `app${index}`)].map((part) => createNamespace(cluster, `${name}-${part}`)))
+  const [home, root, ...rest] = await Promise.all(
+    ['home', 'root', ...Array.from({ length: apps }, (_, index) => `app${index}`)].map((part) =>
+      createNamespace(cluster, `${name}-${part}`),
+    ),
+  )
   return { name, module: `${name}-${randomBytes(3).toString('hex')}`, home: home!, root: root!, apps: rest }
 }
 
@@ -91,7 +95,13 @@ const PLAIN: ShapeOptions = { mode: 'namespaced', source: 'prometheus', shape: '
 export function specOf(installation: Installation, shape: Partial<ShapeOptions> = {}, extra: JsonObject = {}): JsonObject {
   const { spec } = bootOf({ ...PLAIN, namespaces: installation.apps, ...shape }) as { readonly spec?: unknown }
   const fields = spec as JsonObject & { readonly module: readonly JsonObject[] }
-  return { ...fields, namespace: installation.home, istioNamespace: installation.root, module: [{ ...fields.module[0], name: installation.module }], ...extra }
+  return {
+    ...fields,
+    namespace: installation.home,
+    istioNamespace: installation.root,
+    module: [{ ...fields.module[0], name: installation.module }],
+    ...extra,
+  }
 }
 
 export function bootRef({ namespace }: Pick<Stage, 'namespace'>, name: string): ObjectRef {
@@ -99,8 +109,17 @@ export function bootRef({ namespace }: Pick<Stage, 'namespace'>, name: string): 
 }
 
 /** Creates the SlimeBoot as `kubectl create` does. */
-export async function createBoot(stage: Pick<Stage, 'client' | 'namespace'>, name: string, spec: Json, annotations: Readonly<Record<string, string>> = {}): Promise<KubeObject> {
-  return await stage.client.create(SLIMEBOOT, { apiVersion: SLIMEBOOT.apiVersion, kind: SLIMEBOOT.kind, metadata: { name, namespace: stage.namespace, annotations }, spec }, 'kubectl-create')
+export async function createBoot(
+  stage: Pick<Stage, 'client' | 'namespace'>,
+  name: string,
+  spec: Json,
+  annotations: Readonly<Record<string, string>> = {},
+): Promise<KubeObject> {
+  return await stage.client.create(
+    SLIMEBOOT,
+    { apiVersion: SLIMEBOOT.apiVersion, kind: SLIMEBOOT.kind, metadata: { name, namespace: stage.namespace, annotations }, spec },
+    'kubectl-create',
+  )
 }
 
 /** Replaces the whole spec. */
@@ -124,7 +143,13 @@ export function conditionOf(boot: KubeObject, type: Condition['type']): Partial<
 }
 
 /** Waits until condition Ready tells of the present generation with this status and reason; returns it. */
-export async function readyIs(stage: Stage, name: string, status: 'True' | 'False' | 'Unknown', reason: string, timing?: EventuallyOptions): Promise<Partial<Condition>> {
+export async function readyIs(
+  stage: Stage,
+  name: string,
+  status: 'True' | 'False' | 'Unknown',
+  reason: string,
+  timing?: EventuallyOptions,
+): Promise<Partial<Condition>> {
   return await stage.eventually(async () => {
     const boot = await readBoot(stage, name)
     const ready = conditionOf(boot, 'Ready')
@@ -142,7 +167,11 @@ export async function isReady(stage: Stage, name: string, timing?: EventuallyOpt
   await stage.eventually(async () => {
     const boot = await readBoot(stage, name)
     const ready = conditionOf(boot, 'Ready')
-    assert.deepEqual({ status: ready.status, generation: ready.observedGeneration }, { status: 'True', generation: boot.metadata.generation }, `Ready says: ${ready.reason}: ${ready.message}`)
+    assert.deepEqual(
+      { status: ready.status, generation: ready.observedGeneration },
+      { status: 'True', generation: boot.metadata.generation },
+      `Ready says: ${ready.reason}: ${ready.message}`,
+    )
   }, timing)
 }
 
@@ -155,7 +184,10 @@ export async function isGone(stage: Stage, name: string, timing?: EventuallyOpti
 }
 
 /** Everything that carries the annotation of this SlimeBoot, listed anew, label or not. */
-export async function ownedObjects({ client, namespace }: Pick<Stage, 'client' | 'namespace'>, name: string): Promise<readonly KubeObject[]> {
+export async function ownedObjects(
+  { client, namespace }: Pick<Stage, 'client' | 'namespace'>,
+  name: string,
+): Promise<readonly KubeObject[]> {
   const lists = await Promise.all(MANAGED_TYPES.map(async (type) => (await client.list(type)).items))
   return lists.flat().filter((object) => object.metadata.annotations?.[OWNED_ANNOTATION]?.startsWith(`${namespace}/${name}=`))
 }
@@ -187,7 +219,10 @@ export async function requests(stage: Stage, since?: Date): Promise<readonly Aud
 }
 
 export function summaryOf(events: readonly AuditEvent[]): readonly string[] {
-  return events.map(({ verb, resource, subresource, namespace, name, code }) => `${verb} ${resource}${subresource === '' ? '' : `/${subresource}`} ${namespace}/${name} ${code}`)
+  return events.map(
+    ({ verb, resource, subresource, namespace, name, code }) =>
+      `${verb} ${resource}${subresource === '' ? '' : `/${subresource}`} ${namespace}/${name} ${code}`,
+  )
 }
 
 /** Lets the operator reconcile this SlimeBoot once more, and waits until it has. */

@@ -3,7 +3,23 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { HORIZONTAL_POD_AUTOSCALER } from '../../operator/api/kinds.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
-import { changeSpec, conditionOf, createBoot, isReady, newInstallation, read, readBoot, readyIs, reconcileAgain, refTo, setStage, specOf, type Stage, summaryOf, writes } from '../helpers/stage.ts'
+import {
+  changeSpec,
+  conditionOf,
+  createBoot,
+  isReady,
+  newInstallation,
+  read,
+  readBoot,
+  readyIs,
+  reconcileAgain,
+  refTo,
+  setStage,
+  specOf,
+  type Stage,
+  summaryOf,
+  writes,
+} from '../helpers/stage.ts'
 
 let stage: Stage
 before(async () => {
@@ -18,7 +34,8 @@ describe('a field that two want', { concurrency: true }, () => {
     await createBoot(stage, 'flip', specOf(installation, { mode: 'none' }))
     await isReady(stage, 'flip')
     const since = new Date()
-    const selector = async (): Promise<string | undefined> => ((await read(stage, service))['spec'] as { selector: { app?: string } }).selector.app
+    const selector = async (): Promise<string | undefined> =>
+      ((await read(stage, service))['spec'] as { selector: { app?: string } }).selector.app
     const flip = async (): Promise<unknown> => await stage.client.mergePatch(service, { spec: { selector: { app: 'theirs' } } }, 'meddler')
     for (let round = 0; round < 3; round++) {
       await flip()
@@ -26,7 +43,10 @@ describe('a field that two want', { concurrency: true }, () => {
     }
     await flip()
     const ready = await readyIs(stage, 'flip', 'False', 'Contested')
-    assert.match(ready.message ?? '', new RegExp(`Service/${installation.home}/${installation.module}: /spec/selector/app is set again and again by .*meddler`))
+    assert.match(
+      ready.message ?? '',
+      new RegExp(`Service/${installation.home}/${installation.module}: /spec/selector/app is set again and again by .*meddler`),
+    )
     assert.equal(conditionOf(await readBoot(stage, 'flip'), 'Stalled').status, 'True')
 
     // neither a reconcile nor the repair of another object touches it
@@ -34,7 +54,9 @@ describe('a field that two want', { concurrency: true }, () => {
     await stage.client.remove(refTo('ConfigMap', installation.home, installation.module))
     await stage.eventually(async () => await read(stage, refTo('ConfigMap', installation.home, installation.module)))
     assert.equal(await selector(), 'theirs')
-    const applied = (await writes(stage, since)).filter(({ resource, namespace }) => resource === 'services' && namespace === installation.home)
+    const applied = (await writes(stage, since)).filter(
+      ({ resource, namespace }) => resource === 'services' && namespace === installation.home,
+    )
     assert.equal(applied.length, 3, summaryOf(applied).join('\n'))
   })
 
@@ -42,8 +64,15 @@ describe('a field that two want', { concurrency: true }, () => {
     const installation = await newInstallation(stage, 'anew')
     const deployment = refTo('Deployment', installation.home, installation.module)
     const spec = specOf(installation, { mode: 'none' })
-    const image = async (): Promise<string> => ((await read(stage, deployment))['spec'] as { template: { spec: { containers: readonly { image: string }[] } } }).template.spec.containers[0]!.image
-    const flip = async (): Promise<unknown> => await stage.client.jsonPatch(deployment, [{ op: 'replace', path: '/spec/template/spec/containers/0/image', value: 'theirs:1' }], 'meddler')
+    const image = async (): Promise<string> =>
+      ((await read(stage, deployment))['spec'] as { template: { spec: { containers: readonly { image: string }[] } } }).template.spec
+        .containers[0]!.image
+    const flip = async (): Promise<unknown> =>
+      await stage.client.jsonPatch(
+        deployment,
+        [{ op: 'replace', path: '/spec/template/spec/containers/0/image', value: 'theirs:1' }],
+        'meddler',
+      )
     await createBoot(stage, 'anew', spec)
     await isReady(stage, 'anew')
     const ours = await image()
@@ -74,7 +103,9 @@ describe('a field that two want', { concurrency: true }, () => {
     })
     await stage.client.mergePatch(deployment, { spec: { replicas: 3 } }, 'horizontal-pod-autoscaler', 'scale')
     const since = new Date()
-    await stage.eventually(async () => assert.equal(((await read(stage, deployment))['status'] as { availableReplicas?: number }).availableReplicas, 3))
+    await stage.eventually(async () =>
+      assert.equal(((await read(stage, deployment))['status'] as { availableReplicas?: number }).availableReplicas, 3),
+    )
     await isReady(stage, 'scaled')
     const touched = (await writes(stage, since)).filter(({ resource }) => resource === 'deployments')
     assert.deepEqual(summaryOf(touched.filter(({ namespace }) => namespace === installation.home)), [])

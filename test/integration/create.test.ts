@@ -9,7 +9,20 @@ import { objectId } from '../../runtime/object.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
 import { nameOfShape, SHAPES, type ShapeOptions } from '../helpers/shapes.ts'
 import {
-  bootRef, conditionOf, createBoot, isGone, isReady, newInstallation, ownedIds, ownedObjects, readBoot, requests, setStage, specOf, type Stage, summaryOf,
+  bootRef,
+  conditionOf,
+  createBoot,
+  isGone,
+  isReady,
+  newInstallation,
+  ownedIds,
+  ownedObjects,
+  readBoot,
+  requests,
+  setStage,
+  specOf,
+  type Stage,
+  summaryOf,
 } from '../helpers/stage.ts'
 
 let stage: Stage
@@ -19,13 +32,17 @@ before(async () => {
 after(async () => await stage[Symbol.asyncDispose]())
 
 // volumes are the user's own claims, which nobody binds here; what dispatches render is no matter of mode and shape
-const shapes = SHAPES.filter(({ volumes, dispatches, mode, source }) => !volumes && dispatches === (mode !== 'none' && source === 'accesslog'))
+const shapes = SHAPES.filter(
+  ({ volumes, dispatches, mode, source }) => !volumes && dispatches === (mode !== 'none' && source === 'accesslog'),
+)
 const alone = shapes.filter(({ mode, shape }) => mode === 'cluster' || (mode !== 'none' && shape === 'pilot'))
 
 describe('a new SlimeBoot', { concurrency: true }, () => {
   test('mode none and namespaced, without a pilot: all objects are installed and the SlimeBoot gets Ready', async (suite) => {
     const side = shapes.filter((shape) => !alone.includes(shape))
-    await Promise.all(side.map(async (shape, index) => await suite.test(nameOfShape(shape), async () => await installs(stage, shape, `plain${index}`))))
+    await Promise.all(
+      side.map(async (shape, index) => await suite.test(nameOfShape(shape), async () => await installs(stage, shape, `plain${index}`))),
+    )
   })
 
   test('status tells mode, shape, modules and counts, and Ready alone of the three conditions is True', async () => {
@@ -50,7 +67,7 @@ describe('a new SlimeBoot', { concurrency: true }, () => {
     await createBoot(stage, installation.name, specOf(installation))
     await isReady(stage, installation.name)
     const filters = (await ownedObjects(stage, installation.name)).filter((object) => object.metadata.name === 'to-global-sidecar')
-    assert.deepEqual(filters.map((object) => object.metadata.namespace).sort(), [...installation.apps].sort())
+    assert.deepEqual(filters.map((object) => object.metadata.namespace ?? '').sort(), [...installation.apps].sort())
   })
 })
 
@@ -96,6 +113,8 @@ async function installs(on: Stage, shape: ShapeOptions, name: string): Promise<v
   await isReady(on, name)
   assert.deepEqual(
     await ownedIds(on, name),
-    render(buildValues(boot)).map(({ object }) => objectId(object)).sort(),
+    render(buildValues(boot))
+      .map(({ object }) => objectId(object))
+      .sort(),
   )
 }

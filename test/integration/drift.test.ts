@@ -6,7 +6,19 @@ import { EVENT } from '../../operator/api/kinds.ts'
 import type { KubeObject } from '../../runtime/object.ts'
 import type { ObjectRef } from '../../runtime/resource.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
-import { createBoot, type Installation, isReady, newInstallation, read, refTo, setStage, specOf, type Stage, summaryOf, writes } from '../helpers/stage.ts'
+import {
+  createBoot,
+  type Installation,
+  isReady,
+  newInstallation,
+  read,
+  refTo,
+  setStage,
+  specOf,
+  type Stage,
+  summaryOf,
+  writes,
+} from '../helpers/stage.ts'
 
 /** Well under the 20 s after which anything is looked at again anyway. */
 const AT_ONCE = { timeout: 8000 }
@@ -57,17 +69,38 @@ for (const [what, refOf] of deletes) {
 }
 
 test('puts back an image that was changed by hand', async () => {
-  await isRepaired(home('Deployment'), async () => await stage.client.jsonPatch(home('Deployment'), [{ op: 'replace', path: '/spec/template/spec/containers/0/image', value: 'other:1' }], 'kubectl-edit'))
+  await isRepaired(
+    home('Deployment'),
+    async () =>
+      await stage.client.jsonPatch(
+        home('Deployment'),
+        [{ op: 'replace', path: '/spec/template/spec/containers/0/image', value: 'other:1' }],
+        'kubectl-edit',
+      ),
+  )
 })
 
 test('puts back a ConfigMap whose data was changed, and takes away a key that was added', async () => {
-  await isRepaired(home('ConfigMap'), async () => await stage.client.mergePatch(home('ConfigMap'), { data: { cfg: '{}', extra: 'x' } }, 'kubectl-edit'))
-  await isRepaired(home('ConfigMap'), async () => await stage.client.mergePatch(home('ConfigMap'), { data: { extra: 'x' } }, 'kubectl-edit'))
+  await isRepaired(
+    home('ConfigMap'),
+    async () => await stage.client.mergePatch(home('ConfigMap'), { data: { cfg: '{}', extra: 'x' } }, 'kubectl-edit'),
+  )
+  await isRepaired(
+    home('ConfigMap'),
+    async () => await stage.client.mergePatch(home('ConfigMap'), { data: { extra: 'x' } }, 'kubectl-edit'),
+  )
+  await isRepaired(
+    home('ConfigMap'),
+    async () => await stage.client.mergePatch(home('ConfigMap'), { binaryData: { extra: 'eA==' } }, 'kubectl-edit'),
+  )
 })
 
 test('takes away a field that was added to an EnvoyFilter by hand', async () => {
   const ref = app('EnvoyFilter', 'to-global-sidecar')
-  await isRepaired(ref, async () => await stage.client.mergePatch(ref, { spec: { workloadSelector: { labels: { app: 'only-this' } } } }, 'kubectl-edit'))
+  await isRepaired(
+    ref,
+    async () => await stage.client.mergePatch(ref, { spec: { workloadSelector: { labels: { app: 'only-this' } } } }, 'kubectl-edit'),
+  )
 })
 
 test('takes away a patch that was added to the list of an EnvoyFilter', async () => {
@@ -80,17 +113,30 @@ test('takes away a patch that was added to the list of an EnvoyFilter', async ()
 
 test('puts back a roleRef-keeping binding whose subjects were widened', async () => {
   const ref = refTo('ClusterRoleBinding', undefined, installation.module)
-  await isRepaired(ref, async () => await stage.client.jsonPatch(ref, [{ op: 'add', path: '/subjects/-', value: { kind: 'Group', name: 'everybody', apiGroup: 'rbac.authorization.k8s.io' } }], 'kubectl-edit'))
+  await isRepaired(
+    ref,
+    async () =>
+      await stage.client.jsonPatch(
+        ref,
+        [{ op: 'add', path: '/subjects/-', value: { kind: 'Group', name: 'everybody', apiGroup: 'rbac.authorization.k8s.io' } }],
+        'kubectl-edit',
+      ),
+  )
 })
 
 test('takes away an environment variable and a volume that another manager added to the Deployment', async () => {
   const ref = app('Deployment', 'global-sidecar')
   await isRepaired(ref, async (good) => {
-    const containers = (good['spec'] as { template: { spec: { containers: readonly { env?: readonly unknown[] }[] } } }).template.spec.containers
+    const containers = (good['spec'] as { template: { spec: { containers: readonly { env?: readonly unknown[] }[] } } }).template.spec
+      .containers
     await stage.client.jsonPatch(
       ref,
       [
-        { op: 'add', path: '/spec/template/spec/containers/0/env', value: [...(containers[0]!.env ?? []), { name: 'ADDED', value: 'by hand' }] },
+        {
+          op: 'add',
+          path: '/spec/template/spec/containers/0/env',
+          value: [...(containers[0]!.env ?? []), { name: 'ADDED', value: 'by hand' }],
+        },
         { op: 'add', path: '/spec/template/spec/volumes/-', value: { name: 'added', emptyDir: {} } },
       ],
       'kubectl-edit',
@@ -100,14 +146,24 @@ test('takes away an environment variable and a volume that another manager added
 
 test('takes away a port that was added to the Service', async () => {
   const ref = app('Service', 'global-sidecar')
-  await isRepaired(ref, async () => await stage.client.jsonPatch(ref, [{ op: 'add', path: '/spec/ports/-', value: { name: 'added', port: 7777 } }], 'kubectl-edit'))
+  await isRepaired(
+    ref,
+    async () =>
+      await stage.client.jsonPatch(ref, [{ op: 'add', path: '/spec/ports/-', value: { name: 'added', port: 7777 } }], 'kubectl-edit'),
+  )
 })
 
 test('puts back our label and each of our annotations', async () => {
   const ref = app('Sidecar', 'global-sidecar')
   await isRepaired(ref, async () => await stage.client.mergePatch(ref, { metadata: { labels: { [OWNER_LABEL]: null } } }, 'kubectl-label'))
-  await isRepaired(ref, async () => await stage.client.mergePatch(ref, { metadata: { annotations: { [OWNED_ANNOTATION]: null } } }, 'kubectl-annotate'))
-  await isRepaired(ref, async () => await stage.client.mergePatch(ref, { metadata: { annotations: { [APPLIED_ANNOTATION]: null } } }, 'kubectl-annotate'))
+  await isRepaired(
+    ref,
+    async () => await stage.client.mergePatch(ref, { metadata: { annotations: { [OWNED_ANNOTATION]: null } } }, 'kubectl-annotate'),
+  )
+  await isRepaired(
+    ref,
+    async () => await stage.client.mergePatch(ref, { metadata: { annotations: { [APPLIED_ANNOTATION]: null } } }, 'kubectl-annotate'),
+  )
 })
 
 test('leaves alone what is none of its business: annotations, image pull secrets, a restart', async (context: TestContext) => {
@@ -115,9 +171,15 @@ test('leaves alone what is none of its business: annotations, image pull secrets
   const since = new Date()
   await stage.client.mergePatch(home('ServiceAccount'), { imagePullSecrets: [{ name: 'mine' }] }, 'kubectl-patch')
   await stage.client.mergePatch(home('Service'), { metadata: { annotations: { 'example.com/note': 'mine' } } }, 'kubectl-annotate')
-  await stage.client.mergePatch(home('Deployment'), { spec: { template: { metadata: { annotations: { 'kubectl.kubernetes.io/restartedAt': 'now' } } } } }, 'kubectl-rollout')
+  await stage.client.mergePatch(
+    home('Deployment'),
+    { spec: { template: { metadata: { annotations: { 'kubectl.kubernetes.io/restartedAt': 'now' } } } } },
+    'kubectl-rollout',
+  )
   await stage.eventually(async () => {
-    const { status, metadata } = await read(stage, home('Deployment')) as KubeObject & { status: { observedGeneration: number; updatedReplicas: number; replicas: number } }
+    const { status, metadata } = (await read(stage, home('Deployment'))) as KubeObject & {
+      status: { observedGeneration: number; updatedReplicas: number; replicas: number }
+    }
     assert.deepEqual([status.observedGeneration, status.updatedReplicas, status.replicas], [metadata.generation, 1, 1])
   })
   await isReady(stage, installation.name)

@@ -21,7 +21,9 @@ async function table(name: string): Promise<Readonly<Record<string, unknown>>> {
   const response = await fetchTable(`${cluster.server}/apis/config.netease.com/v1alpha1/namespaces/${stage.namespace}/slimeboots/${name}`)
   const { columnDefinitions, rows } = response
   // priority 0: shown without -o wide
-  return Object.fromEntries(columnDefinitions.flatMap((column, index) => (column.priority === 0 ? [[column.name.toUpperCase(), rows[0]!.cells[index]]] : [])))
+  return Object.fromEntries(
+    columnDefinitions.flatMap((column, index) => (column.priority === 0 ? [[column.name.toUpperCase(), rows[0]!.cells[index]]] : [])),
+  )
 }
 
 interface Table {
@@ -31,7 +33,10 @@ interface Table {
 
 async function fetchTable(url: string): Promise<Table> {
   const dispatcher = new Agent({ connect: { ca: await readFile(cluster.caFile, 'utf8') } })
-  const { body } = await request(url, { headers: { authorization: `Bearer ${cluster.adminToken}`, accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' }, dispatcher })
+  const { body } = await request(url, {
+    headers: { authorization: `Bearer ${cluster.adminToken}`, accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' },
+    dispatcher,
+  })
   const answer = (await body.json()) as Table
   await dispatcher.close()
   return answer
@@ -40,7 +45,10 @@ async function fetchTable(url: string): Promise<Table> {
 /** The Events of a SlimeBoot, as `kubectl describe` lists them: type, reason, message. */
 async function events(name: string): Promise<readonly (readonly [unknown, unknown, string])[]> {
   const { uid } = (await readBoot(stage, name)).metadata
-  const { items } = await stage.client.list(EVENT, { namespace: stage.namespace, fieldSelector: `involvedObject.uid=${uid},involvedObject.kind=SlimeBoot` })
+  const { items } = await stage.client.list(EVENT, {
+    namespace: stage.namespace,
+    fieldSelector: `involvedObject.uid=${uid},involvedObject.kind=SlimeBoot`,
+  })
   return items.map((event) => [event['type'], event['reason'], String(event['message'])] as const)
 }
 
@@ -73,7 +81,13 @@ describe('a SlimeBoot as kubectl shows it', { concurrency: true }, () => {
   test('has the short name sb and a status of its own', async () => {
     const { body } = await cluster.request('GET', '/apis/config.netease.com/v1alpha1')
     const { resources } = body as { resources: readonly { name: string; shortNames?: readonly string[] }[] }
-    assert.deepEqual(resources.map(({ name, shortNames }) => [name, shortNames]), [['slimeboots', ['sb']], ['slimeboots/status', undefined]])
+    assert.deepEqual(
+      resources.map(({ name, shortNames }) => [name, shortNames]),
+      [
+        ['slimeboots', ['sb']],
+        ['slimeboots/status', undefined],
+      ],
+    )
   })
 
   test('has Events that tell what was applied, repaired, pruned, and when it became Ready', async () => {
@@ -82,8 +96,17 @@ describe('a SlimeBoot as kubectl shows it', { concurrency: true }, () => {
     await isReady(stage, 'story')
     await eventSaid('story', 'Normal', 'Applied', /^\d+ created, 0 configured in \d+ ms: /)
     await eventSaid('story', 'Normal', 'Ready', /objects are as rendered, every workload is available/)
-    await stage.client.mergePatch(refTo('Service', installation.home, installation.module), { spec: { selector: { app: 'x' } } }, 'kubectl-edit')
-    await eventSaid('story', 'Normal', 'DriftRepaired', new RegExp(`^Service/${installation.home}/${installation.module}: /spec/selector/app$`))
+    await stage.client.mergePatch(
+      refTo('Service', installation.home, installation.module),
+      { spec: { selector: { app: 'x' } } },
+      'kubectl-edit',
+    )
+    await eventSaid(
+      'story',
+      'Normal',
+      'DriftRepaired',
+      new RegExp(`^Service/${installation.home}/${installation.module}: /spec/selector/app$`),
+    )
     await changeSpec(stage, 'story', specOf(installation, { namespaces: [installation.apps[0]!] }))
     await eventSaid('story', 'Normal', 'Pruned', new RegExp(`EnvoyFilter/${installation.apps[1]}/to-global-sidecar`))
     await eventSaid('story', 'Normal', 'Pruned', new RegExp(`Deployment/${installation.apps[1]}/global-sidecar`))

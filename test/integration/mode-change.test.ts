@@ -10,7 +10,20 @@ import { type JsonObject, objectId } from '../../runtime/object.ts'
 import type { ResourceType } from '../../runtime/resource.ts'
 import { readWatch } from '../../runtime/watch.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
-import { bootRef, changeSpec, createBoot, isGone, isReady, newInstallation, ownedIds, readBoot, refTo, setStage, specOf, type Stage } from '../helpers/stage.ts'
+import {
+  bootRef,
+  changeSpec,
+  createBoot,
+  isGone,
+  isReady,
+  newInstallation,
+  ownedIds,
+  readBoot,
+  refTo,
+  setStage,
+  specOf,
+  type Stage,
+} from '../helpers/stage.ts'
 
 const { type: ENVOY_FILTER } = refTo('EnvoyFilter', undefined, '')
 const REPLICA_SET: ResourceType = { apiVersion: 'apps/v1', kind: 'ReplicaSet', plural: 'replicasets', namespaced: true }
@@ -27,11 +40,14 @@ describe('a SlimeBoot whose spec changes', { concurrency: true }, () => {
     const [first, second, third] = installation.apps
     await createBoot(stage, 'shrink', specOf(installation))
     await settles('shrink')
-    const before = await replicaSets([first!, third!])
+    const earlier = await replicaSets([first!, third!])
     await changeSpec(stage, 'shrink', specOf(installation, { namespaces: [first!, third!] }))
     await settles('shrink')
-    assert.deepEqual((await ownedIds(stage, 'shrink')).filter((id) => id.includes(second!)), [])
-    assert.deepEqual(await replicaSets([first!, third!]), before)
+    assert.deepEqual(
+      (await ownedIds(stage, 'shrink')).filter((id) => id.includes(second!)),
+      [],
+    )
+    assert.deepEqual(await replicaSets([first!, third!]), earlier)
     const { items } = await stage.client.list({ apiVersion: 'v1', kind: 'Pod', plural: 'pods', namespaced: true }, { namespace: second! })
     assert.deepEqual(items.filter((pod) => pod.metadata.deletionTimestamp === undefined).map(objectId), [])
   })
@@ -50,12 +66,20 @@ describe('a SlimeBoot whose spec changes', { concurrency: true }, () => {
     assert.deepEqual(await replicaSets(installation.apps), apps)
 
     const rolled = await replicaSets([installation.home])
-    await changeSpec(stage, 'roll', { ...spec, module: withPorts(spec, ['9080', '80', '7070']), service: { port: 81, logSourcePort: 8082 } })
+    await changeSpec(stage, 'roll', {
+      ...spec,
+      module: withPorts(spec, ['9080', '80', '7070']),
+      service: { port: 81, logSourcePort: 8082 },
+    })
     await settles('roll', 'another Service port')
     assert.deepEqual(await replicaSets([installation.home, ...installation.apps]), [...rolled, ...apps].sort())
 
     // the access log goes to another port now: that is in the bootstrap of the global-sidecars
-    await changeSpec(stage, 'roll', { ...spec, module: withPorts(spec, ['9080', '80', '7070']), service: { port: 81, logSourcePort: 8083 } })
+    await changeSpec(stage, 'roll', {
+      ...spec,
+      module: withPorts(spec, ['9080', '80', '7070']),
+      service: { port: 81, logSourcePort: 8083 },
+    })
     await settles('roll', 'another access log port')
     assert.deepEqual(await replicaSets([installation.home]), rolled)
     assert.notDeepEqual(await replicaSets(installation.apps), apps)
@@ -65,13 +89,16 @@ describe('a SlimeBoot whose spec changes', { concurrency: true }, () => {
     const installation = await newInstallation(stage, 'invalid')
     await createBoot(stage, 'invalid', specOf(installation))
     await settles('invalid')
-    const before = await ownedIds(stage, 'invalid')
+    const earlier = await ownedIds(stage, 'invalid')
     await changeSpec(stage, 'invalid', { ...specOf(installation), module: withPorts(specOf(installation), ['http']) })
     await stage.eventually(async () => {
       const { status, metadata } = await readBoot(stage, 'invalid')
-      assert.deepEqual([status?.observedGeneration, status?.conditions?.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`)], [metadata.generation, ['Ready False InvalidSpec', 'Reconciling False InvalidSpec', 'Stalled True InvalidSpec']])
+      assert.deepEqual(
+        [status?.observedGeneration, status?.conditions?.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`)],
+        [metadata.generation, ['Ready False InvalidSpec', 'Reconciling False InvalidSpec', 'Stalled True InvalidSpec']],
+      )
     })
-    assert.deepEqual(await ownedIds(stage, 'invalid'), before)
+    assert.deepEqual(await ownedIds(stage, 'invalid'), earlier)
   })
 })
 
@@ -134,14 +161,20 @@ function withPorts(spec: JsonObject, wormholePort: readonly string[]): JsonObjec
 /** Waits until the SlimeBoot is Ready and exactly the objects that it renders are there. */
 async function settles(name: string, what = name, on: Stage = stage): Promise<void> {
   await isReady(on, name)
-  const expected = render(buildValues(await readBoot(on, name))).map(({ object }) => objectId(object)).sort()
-  await on.eventually(async () => assert.deepEqual(await ownedIds(on, name), expected, what))
+  const expected = render(buildValues(await readBoot(on, name)))
+    .map(({ object }) => objectId(object))
+    .sort()
+  await on.eventually(async () => assert.deepEqual(await ownedIds(on, name), expected, what), { timeout: 60_000, interval: 250 })
 }
 
 /** ReplicaSets that have pods, by name: a rolled Deployment has a new one. */
 async function replicaSets(namespaces: readonly string[]): Promise<readonly string[]> {
   const lists = await Promise.all(namespaces.map(async (namespace) => (await stage.client.list(REPLICA_SET, { namespace })).items))
-  return lists.flat().filter((set) => (set['spec'] as { replicas?: number }).replicas !== 0).map(objectId).sort()
+  return lists
+    .flat()
+    .filter((set) => (set['spec'] as { replicas?: number }).replicas !== 0)
+    .map(objectId)
+    .sort()
 }
 
 interface CatchAllWatch extends AsyncDisposable {
@@ -161,7 +194,8 @@ async function watchCatchAlls({ client, namespace }: Stage, name: string): Promi
   const overlaps: string[] = []
   const following = (async () => {
     for await (const event of readWatch(response, 300_000)) {
-      if (event.type === 'BOOKMARK' || event.object.metadata.annotations?.[OWNED_ANNOTATION]?.startsWith(`${namespace}/${name}=`) !== true) continue
+      if (event.type === 'BOOKMARK' || event.object.metadata.annotations?.[OWNED_ANNOTATION]?.startsWith(`${namespace}/${name}=`) !== true)
+        continue
       const scope = event.object.metadata.annotations[CATCH_ALL_ANNOTATION]?.split('=')[0]
       if (scope === undefined) continue
       const id = objectId(event.object)
@@ -171,7 +205,8 @@ async function watchCatchAlls({ client, namespace }: Stage, name: string): Promi
         seen.add(id)
       }
       const all = [...scopes.values()]
-      if (new Set(all).size !== all.length || (all.includes('*') && all.length > 1)) overlaps.push(`${event.object.metadata.resourceVersion}: ${[...scopes].join('; ')}`)
+      if (new Set(all).size !== all.length || (all.includes('*') && all.length > 1))
+        overlaps.push(`${event.object.metadata.resourceVersion}: ${[...scopes].join('; ')}`)
     }
   })().catch((error: unknown) => {
     if (!stop.signal.aborted) overlaps.push(`the watch ended: ${String(error)}`)

@@ -6,7 +6,21 @@ import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { startCluster, type Cluster } from '../../local-cluster/cluster.ts'
 import { installCrds } from '../../local-cluster/crds.ts'
-import { bootRef, createBoot, type Installation, isGone, isReady, newInstallation, ownedIds, ownedObjects, readBoot, readyIs, setStage, specOf, type Stage } from '../helpers/stage.ts'
+import {
+  bootRef,
+  createBoot,
+  type Installation,
+  isGone,
+  isReady,
+  newInstallation,
+  ownedIds,
+  ownedObjects,
+  readBoot,
+  readyIs,
+  setStage,
+  specOf,
+  type Stage,
+} from '../helpers/stage.ts'
 
 const MAIN = join(import.meta.dirname, '../../operator/cli/main.ts')
 
@@ -42,7 +56,11 @@ describe('objects without their SlimeBoot', () => {
     const ids = await ownedIds(stage, 'lost')
     assert.ok(ids.length > 10)
     await stage.eventually(() => {
-      const told = stage.operator().log().split('\n').flatMap((line) => / warn +orphan object=(\S+)/.exec(line)?.[1] ?? [])
+      const told = stage
+        .operator()
+        .log()
+        .split('\n')
+        .flatMap((line) => / warn +orphan object=(\S+)/.exec(line)?.[1] ?? [])
       assert.deepEqual(told.sort(), ids)
     })
   })
@@ -50,7 +68,10 @@ describe('objects without their SlimeBoot', () => {
   test('hold their ports against another SlimeBoot, which is told how to get rid of them', async () => {
     await createBoot(stage, 'next', specOf({ ...(await newInstallation(stage, 'next')), apps: installation.apps }))
     const { message } = await readyIs(stage, 'next', 'False', 'Conflict')
-    assert.match(message ?? '', new RegExp(`SlimeBoot ${stage.namespace}/lost has port 80 of namespace ${installation.apps[0]}.*prune-orphans`))
+    assert.match(
+      message ?? '',
+      new RegExp(`SlimeBoot ${stage.namespace}/lost has port 80 of namespace ${installation.apps[0]}.*prune-orphans`),
+    )
   })
 
   test('are listed by prune-orphans, and still there afterwards', async () => {

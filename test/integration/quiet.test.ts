@@ -6,10 +6,32 @@ import type { JsonObject } from '../../runtime/object.ts'
 import type { ResourceType } from '../../runtime/resource.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
 import {
-  bootRef, conditionOf, createBoot, type Installation, isReady, newInstallation, ownedObjects, read, readBoot, readyIs, reconcileAgain, refTo, requests, setStage, specOf, type Stage, summaryOf, writes,
+  bootRef,
+  conditionOf,
+  createBoot,
+  type Installation,
+  isReady,
+  newInstallation,
+  ownedObjects,
+  read,
+  readBoot,
+  readyIs,
+  reconcileAgain,
+  refTo,
+  requests,
+  setStage,
+  specOf,
+  type Stage,
+  summaryOf,
+  writes,
 } from '../helpers/stage.ts'
 
-const POLICY: ResourceType = { apiVersion: 'admissionregistration.k8s.io/v1', kind: 'MutatingAdmissionPolicy', plural: 'mutatingadmissionpolicies', namespaced: false }
+const POLICY: ResourceType = {
+  apiVersion: 'admissionregistration.k8s.io/v1',
+  kind: 'MutatingAdmissionPolicy',
+  plural: 'mutatingadmissionpolicies',
+  namespaced: false,
+}
 const BINDING: ResourceType = { ...POLICY, kind: 'MutatingAdmissionPolicyBinding', plural: 'mutatingadmissionpolicybindings' }
 
 let stage: Stage
@@ -23,16 +45,20 @@ test('a second reconcile and a restart of the operator send no write and leave e
   const installation = await newInstallation(stage, 'settled', 2)
   // 1000m is stored as 1, empty maps are not stored at all
   const resources: JsonObject = { requests: { cpu: '1000m', memory: '1024Mi' }, limits: { cpu: 1, memory: '1073741824' } }
-  await createBoot(stage, 'settled', specOf(installation, { source: 'accesslog', dispatches: true }, { resources, nodeSelector: {}, tolerations: [] }))
+  await createBoot(
+    stage,
+    'settled',
+    specOf(installation, { source: 'accesslog', dispatches: true }, { resources, nodeSelector: {}, tolerations: [] }),
+  )
   await isReady(stage, 'settled')
-  const before = await versions('settled')
+  const earlier = await versions('settled')
 
   await nothingWrittenBy(async () => await seenBy('settled'))
   await nothingWrittenBy(async () => {
     await stage.restart()
     await seenBy('settled')
   })
-  assert.deepEqual(await versions('settled'), before)
+  assert.deepEqual(await versions('settled'), earlier)
 })
 
 test('what a mutating admission policy keeps otherwise is applied once, and Ready says so', async () => {
@@ -40,14 +66,17 @@ test('what a mutating admission policy keeps otherwise is applied once, and Read
   await using _ = await addLimit(installation)
   await createBoot(stage, 'mutated', specOf(installation, { mode: 'none' }))
   const ready = await readyIs(stage, 'mutated', 'True', 'MutatedByAdmission')
-  assert.match(ready.message ?? '', new RegExp(`Deployment/${installation.home}/${installation.module}: .* keeps .*/imagePullPolicy otherwise`))
-  const before = await versions('mutated')
+  assert.match(
+    ready.message ?? '',
+    new RegExp(`Deployment/${installation.home}/${installation.module}: .* keeps .*/imagePullPolicy otherwise`),
+  )
+  const earlier = await versions('mutated')
   await nothingWrittenBy(async () => await seenBy('mutated'))
   // a restart forgets what it has seen: it may try once more, and changes nothing
   await stage.restart()
   await readyIs(stage, 'mutated', 'True', 'MutatedByAdmission')
   await seenBy('mutated')
-  assert.deepEqual(await versions('mutated'), before)
+  assert.deepEqual(await versions('mutated'), earlier)
   assert.equal(conditionOf(await readBoot(stage, 'mutated'), 'Ready').reason, 'MutatedByAdmission')
 })
 
@@ -71,7 +100,12 @@ test('an idle operator sends nothing at all', async () => {
   await isReady(idle, 'idle')
   const since = new Date()
   // time passes on the server: ten writes of somebody else
-  for (let count = 0; count < 10; count++) await idle.client.mergePatch({ type: refTo('ConfigMap', '', '').type, namespace: installation.root, name: 'kube-root-ca.crt' }, { metadata: { annotations: { count: `${count}` } } }, 'test')
+  for (let count = 0; count < 10; count++)
+    await idle.client.mergePatch(
+      { type: refTo('ConfigMap', '', '').type, namespace: installation.root, name: 'kube-root-ca.crt' },
+      { metadata: { annotations: { count: `${count}` } } },
+      'test',
+    )
   assert.deepEqual(summaryOf((await requests(idle, since)).filter(({ verb }) => verb !== 'watch')), [])
 })
 
@@ -89,12 +123,27 @@ async function addLimit({ home, module }: Installation): Promise<AsyncDisposable
       },
       failurePolicy: 'Fail',
       reinvocationPolicy: 'Never',
-      mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: '[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/imagePullPolicy", value: "IfNotPresent"}]' } }],
+      mutations: [
+        {
+          patchType: 'JSONPatch',
+          jsonPatch: {
+            expression: '[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/imagePullPolicy", value: "IfNotPresent"}]',
+          },
+        },
+      ],
     },
   })
   await stage.client.create(BINDING, { apiVersion: BINDING.apiVersion, kind: BINDING.kind, metadata: { name }, spec: { policyName: name } })
   await stage.eventually(async () => {
-    const probe = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'probe', namespace: home }, spec: { selector: { matchLabels: { app: 'probe' } }, template: { metadata: { labels: { app: 'probe' } }, spec: { containers: [{ name: 'c', image: 'i', imagePullPolicy: 'Always' }] } } } }
+    const probe = {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'probe', namespace: home },
+      spec: {
+        selector: { matchLabels: { app: 'probe' } },
+        template: { metadata: { labels: { app: 'probe' } }, spec: { containers: [{ name: 'c', image: 'i', imagePullPolicy: 'Always' }] } },
+      },
+    }
     const answer = await stage.client.apply(refTo('Deployment', home, 'probe').type, probe, { fieldManager: 'test', dryRun: true })
     assert.equal(containerOf(answer).imagePullPolicy, 'IfNotPresent')
   })
@@ -107,7 +156,10 @@ async function addLimit({ home, module }: Installation): Promise<AsyncDisposable
 }
 
 function containerOf(deployment: { readonly [key: string]: unknown }): { image?: string; imagePullPolicy?: string } {
-  return (deployment['spec'] as { template: { spec: { containers: readonly { image?: string; imagePullPolicy?: string }[] } } }).template.spec.containers[0] ?? {}
+  return (
+    (deployment['spec'] as { template: { spec: { containers: readonly { image?: string; imagePullPolicy?: string }[] } } }).template.spec
+      .containers[0] ?? {}
+  )
 }
 
 /** Not even an Event or a status. */
@@ -121,7 +173,12 @@ async function nothingWrittenBy(work: () => Promise<void>): Promise<void> {
 async function seenBy(name: string): Promise<void> {
   await reconcileAgain(stage, name)
   const witness = `witness-${Date.now()}`
-  await stage.client.create(SLIMEBOOT, { apiVersion: SLIMEBOOT.apiVersion, kind: SLIMEBOOT.kind, metadata: { name: witness, namespace: stage.namespace }, spec: {} })
+  await stage.client.create(SLIMEBOOT, {
+    apiVersion: SLIMEBOOT.apiVersion,
+    kind: SLIMEBOOT.kind,
+    metadata: { name: witness, namespace: stage.namespace },
+    spec: {},
+  })
   await stage.eventually(async () => assert.equal(conditionOf(await readBoot(stage, witness), 'Ready').reason, 'InvalidSpec'))
   await stage.client.remove(bootRef(stage, witness))
 }
@@ -129,5 +186,10 @@ async function seenBy(name: string): Promise<void> {
 async function versions(name: string): Promise<Readonly<Record<string, string | undefined>>> {
   const objects = await ownedObjects(stage, name)
   // a Deployment's status is written by others
-  return Object.fromEntries(objects.map(({ kind, metadata }) => [`${kind}/${metadata.namespace}/${metadata.name}`, kind === 'Deployment' ? `generation ${metadata.generation}` : metadata.resourceVersion]))
+  return Object.fromEntries(
+    objects.map(({ kind, metadata }) => [
+      `${kind}/${metadata.namespace}/${metadata.name}`,
+      kind === 'Deployment' ? `generation ${metadata.generation}` : metadata.resourceVersion,
+    ]),
+  )
 }

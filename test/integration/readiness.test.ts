@@ -4,7 +4,20 @@ import { after, before, describe, test } from 'node:test'
 import { POD } from '../../operator/api/kinds.ts'
 import type { JsonObject, KubeObject } from '../../runtime/object.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
-import { changeSpec, conditionOf, createBoot, isReady, newInstallation, ownedIds, readBoot, readyIs, setStage, specOf, type Stage } from '../helpers/stage.ts'
+import {
+  changeSpec,
+  conditionOf,
+  createBoot,
+  isReady,
+  newInstallation,
+  ownedIds,
+  read,
+  readBoot,
+  readyIs,
+  setStage,
+  specOf,
+  type Stage,
+} from '../helpers/stage.ts'
 
 let stage: Stage
 before(async () => {
@@ -20,9 +33,17 @@ describe('a SlimeBoot whose workload does not come up', { concurrency: true }, (
     const installation = await newInstallation(stage, 'pending')
     await createBoot(stage, 'pending', specOf(installation, { mode: 'none' }, NOWHERE))
     const ready = await readyIs(stage, 'pending', 'False', 'WorkloadNotReady')
-    assert.match(ready.message ?? '', new RegExp(`^Deployment/${installation.home}/${installation.module}: pod ${installation.module}-\\S+: Unschedulable: 0/1 nodes are available`))
+    assert.match(
+      ready.message ?? '',
+      new RegExp(
+        `^Deployment/${installation.home}/${installation.module}: pod ${installation.module}-\\S+: Unschedulable: 0/1 nodes are available`,
+      ),
+    )
     const { status } = await readBoot(stage, 'pending')
-    assert.deepEqual(status?.unready?.map(({ object, reason }) => [object, reason]), [[`Deployment/${installation.home}/${installation.module}`, 'Unschedulable']])
+    assert.deepEqual(
+      status?.unready?.map(({ object, reason }) => [object, reason]),
+      [[`Deployment/${installation.home}/${installation.module}`, 'Unschedulable']],
+    )
     assert.deepEqual(status?.objects, { total: 5, ready: 4 })
     await changeSpec(stage, 'pending', specOf(installation, { mode: 'none' }))
     await isReady(stage, 'pending')
@@ -32,11 +53,16 @@ describe('a SlimeBoot whose workload does not come up', { concurrency: true }, (
     const installation = await newInstallation(stage, 'image')
     await createBoot(stage, 'image', specOf(installation, { mode: 'none' }, NOWHERE))
     const pod = await podOf(installation.home)
-    await setStatus(pod, { waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image "docker.io/slimeio/slime-lazyload:none"' } })
+    await setStatus(pod, {
+      waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image "docker.io/slimeio/slime-lazyload:none"' },
+    })
     const ready = await readyIs(stage, 'image', 'False', 'WorkloadNotReady')
     await stage.eventually(async () => {
       const { message } = conditionOf(await readBoot(stage, 'image'), 'Ready')
-      assert.equal(message, `Deployment/${installation.home}/${installation.module}: pod ${pod.metadata.name}, container slime: ImagePullBackOff: Back-off pulling image "docker.io/slimeio/slime-lazyload:none"`)
+      assert.equal(
+        message,
+        `Deployment/${installation.home}/${installation.module}: pod ${pod.metadata.name}, container slime: ImagePullBackOff: Back-off pulling image "docker.io/slimeio/slime-lazyload:none"`,
+      )
     })
     assert.equal(ready.status, 'False')
   })
@@ -45,16 +71,32 @@ describe('a SlimeBoot whose workload does not come up', { concurrency: true }, (
     const installation = await newInstallation(stage, 'crash')
     await createBoot(stage, 'crash', specOf(installation, { mode: 'none' }, NOWHERE))
     const pod = await podOf(installation.home)
-    await setStatus(pod, { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s restarting failed container' } }, { terminated: { exitCode: 2, reason: 'Error' } })
-    await stage.eventually(async () => assert.match(conditionOf(await readBoot(stage, 'crash'), 'Ready').message ?? '', /container slime: CrashLoopBackOff: last exit code 2 \(Error\)$/))
+    await setStatus(
+      pod,
+      { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s restarting failed container' } },
+      { terminated: { exitCode: 2, reason: 'Error' } },
+    )
+    await stage.eventually(async () =>
+      assert.match(
+        conditionOf(await readBoot(stage, 'crash'), 'Ready').message ?? '',
+        /container slime: CrashLoopBackOff: last exit code 2 \(Error\)$/,
+      ),
+    )
   })
 
   test('holds back the catch-all of a global-sidecar that is not available, while other namespaces go on', async () => {
     const installation = await newInstallation(stage, 'gate', 2)
     const [full, free] = installation.apps
     // no pod fits into this namespace
-    await stage.client.create(QUOTA, { apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'none', namespace: full! }, spec: { hard: { pods: '0' } } })
-    await stage.eventually(async () => assert.ok((await stage.client.get({ type: QUOTA, namespace: full!, name: 'none' }))?.['status'] !== undefined))
+    await stage.client.create(QUOTA, {
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: { name: 'none', namespace: full! },
+      spec: { hard: { pods: '0' } },
+    })
+    await stage.eventually(async () =>
+      assert.ok((await stage.client.get({ type: QUOTA, namespace: full!, name: 'none' }))?.['status'] !== undefined),
+    )
     await createBoot(stage, 'gate', specOf(installation))
     await stage.eventually(async () => assert.ok((await ownedIds(stage, 'gate')).includes(`EnvoyFilter/${free}/to-global-sidecar`)))
     const ready = await readyIs(stage, 'gate', 'False', 'WorkloadNotReady')
@@ -70,7 +112,12 @@ describe('a SlimeBoot whose workload does not come up', { concurrency: true }, (
     await createBoot(stage, 'lost', specOf(installation, { mode: 'none' }))
     await isReady(stage, 'lost')
     const pod = await podOf(installation.home)
-    await stage.client.mergePatch({ type: POD, namespace: installation.home, name: pod.metadata.name }, { status: { conditions: [{ type: 'Ready', status: 'False' }] } }, 'test', 'status')
+    await stage.client.mergePatch(
+      { type: POD, namespace: installation.home, name: pod.metadata.name },
+      { status: { conditions: [{ type: 'Ready', status: 'False' }] } },
+      'test',
+      'status',
+    )
     await stage.eventually(async () => assert.equal(conditionOf(await readBoot(stage, 'lost'), 'Ready').status, 'False'))
     await stage.client.remove({ type: POD, namespace: installation.home, name: pod.metadata.name })
     await isReady(stage, 'lost')
@@ -97,8 +144,8 @@ async function setStatus(pod: KubeObject, state: JsonObject, lastState: JsonObje
   // the scheduler tells again and again that there is no place; the latest word counts
   await stage.eventually(async () => {
     await stage.client.mergePatch({ type: POD, namespace: pod.metadata.namespace, name: pod.metadata.name }, { status }, 'test', 'status')
-    const now = await stage.client.get({ type: POD, namespace: pod.metadata.namespace, name: pod.metadata.name })
-    const conditions = (now?.['status'] as { conditions: readonly { type: string; status: string }[] }).conditions
+    const now = await read(stage, { type: POD, namespace: pod.metadata.namespace, name: pod.metadata.name })
+    const { conditions } = now['status'] as { conditions: readonly { type: string; status: string }[] }
     assert.equal(conditions.find(({ type }) => type === 'PodScheduled')?.status, 'True')
   })
 }

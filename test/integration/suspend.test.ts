@@ -2,7 +2,26 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { sharedCluster } from '../helpers/cluster.ts'
-import { annotate, bootRef, changeSpec, createBoot, isGone, isReady, newInstallation, ownedIds, read, readBoot, readyIs, reconcileAgain, refTo, setStage, specOf, type Stage, summaryOf, writes } from '../helpers/stage.ts'
+import {
+  annotate,
+  bootRef,
+  changeSpec,
+  createBoot,
+  isGone,
+  isReady,
+  newInstallation,
+  ownedIds,
+  read,
+  readBoot,
+  readyIs,
+  reconcileAgain,
+  refTo,
+  setStage,
+  specOf,
+  type Stage,
+  summaryOf,
+  writes,
+} from '../helpers/stage.ts'
 
 const SUSPEND = 'config.netease.com/suspend'
 
@@ -20,18 +39,26 @@ describe('annotations of a SlimeBoot', { concurrency: true }, () => {
     await isReady(stage, 'held')
     await annotate(stage, bootRef(stage, 'held'), { [SUSPEND]: 'true' })
     await readyIs(stage, 'held', 'Unknown', 'Suspended')
-    const before = await ownedIds(stage, 'held')
+    const earlier = await ownedIds(stage, 'held')
     const since = new Date()
     await changeSpec(stage, 'held', specOf(installation, { mode: 'none' }))
     await stage.client.mergePatch(service, { spec: { selector: { app: 'other' } } }, 'kubectl-edit')
     await readyIs(stage, 'held', 'Unknown', 'Suspended')
-    assert.deepEqual(await ownedIds(stage, 'held'), before)
-    assert.deepEqual(summaryOf((await writes(stage, since)).filter(({ namespace }) => namespace === installation.home || installation.apps.includes(namespace))), [])
+    assert.deepEqual(await ownedIds(stage, 'held'), earlier)
+    assert.deepEqual(
+      summaryOf(
+        (await writes(stage, since)).filter(({ namespace }) => namespace === installation.home || installation.apps.includes(namespace)),
+      ),
+      [],
+    )
 
     await annotate(stage, bootRef(stage, 'held'), { [SUSPEND]: null })
     await isReady(stage, 'held')
     assert.equal((await ownedIds(stage, 'held')).length, 5)
-    assert.deepEqual((await read(stage, service))['spec'] !== undefined && ((await read(stage, service))['spec'] as { selector: unknown }).selector, { app: installation.module })
+    assert.deepEqual(
+      (await read(stage, service))['spec'] !== undefined && ((await read(stage, service))['spec'] as { selector: unknown }).selector,
+      { app: installation.module },
+    )
   })
 
   test('suspend from the beginning: nothing is there, not even a finalizer', async () => {

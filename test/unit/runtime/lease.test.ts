@@ -46,7 +46,8 @@ test('the duration that counts is the one in the record', () => {
 })
 
 test('a lease without a holder, and our own, are free', () => {
-  for (const holderIdentity of ['', 'me']) assert.equal(isHeldByOther(observe(undefined, { ...BY_OTHER, holderIdentity }, 0), 'me', 0), false)
+  for (const holderIdentity of ['', 'me'])
+    assert.equal(isHeldByOther(observe(undefined, { ...BY_OTHER, holderIdentity }, 0), 'me', 0), false)
   const { holderIdentity: _, ...none } = BY_OTHER
   assert.equal(isHeldByOther(observe(undefined, none, 0), 'me', 0), false)
 })

@@ -1,0 +1,153 @@
+/** The Sidecar follows its fence and nobody else: repairs, strangers, selectors, routes, deadlines (spec 2). */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { SERVICE, SERVICE_FENCE, SIDECAR, VIRTUAL_SERVICE } from '../../../lazyload/kinds.ts'
+import type { JsonObject, KubeObject } from '../../../runtime/object.ts'
+import type { ObjectRef } from '../../../runtime/resource.ts'
+import { sharedCluster } from '../../helpers/cluster.ts'
+import { eventually } from '../../helpers/eventually.ts'
+import { conditionOf, createFence, createService, fenceOf, hostsOf, type Lazyload, sidecarOf, startLazyload } from '../../helpers/lazyload.ts'
+import { createNamespace } from '../../helpers/namespace.ts'
+import { adminClient } from '../../helpers/stage.ts'
+
+const cluster = await sharedCluster()
+const client = adminClient(cluster)
+let namespace: string
+let lazyload: Lazyload
+before(async () => {
+  namespace = await createNamespace(cluster, 'sidecar')
+  lazyload = await startLazyload(cluster, { namespaces: [namespace] })
+})
+after(async () => await lazyload.stop())
+
+const refOf = (name: string, type = SIDECAR): ObjectRef => ({ type, namespace, name })
+const full = (name: string): string => `${name}.${namespace}.svc.cluster.local`
+const tail = (): readonly string[] => ['istio-system/*', 'mesh-operator/*', `*/${full('global-sidecar')}`]
+const hostsAre = async (name: string, hosts: readonly string[], timeout = 15_000): Promise<void> =>
+  await eventually(async () => assert.deepEqual(hostsOf(await sidecarOf(client, namespace, name)), [...hosts, ...tail()]), { timeout })
+const isGone = async (name: string): Promise<void> => await eventually(async () => assert.equal(await client.get(refOf(name)), undefined), { timeout: 60_000 })
+const change = async (name: string, spec: JsonObject): Promise<unknown> => await client.mergePatch(refOf(name, SERVICE_FENCE), { spec }, 'kubectl-edit')
+const essence = ({ spec, metadata }: KubeObject): unknown => ({ spec, owners: metadata.ownerReferences, revision: metadata.labels?.['istio.io/rev'] })
+
+test('a Sidecar that was deleted or edited by hand comes back as it was, others\' labels stay', async () => {
+  await createFence(client, namespace, 'repaired', { enable: true, host: { details: {} } }, { 'istio.io/rev': 'canary' })
+  await hostsAre('repaired', [`*/${full('details')}`])
+  const good = await sidecarOf(client, namespace, 'repaired')
+  await client.remove(refOf('repaired'))
+  await eventually(async () => assert.notEqual((await sidecarOf(client, namespace, 'repaired')).metadata.uid, good.metadata.uid))
+  const spoils: readonly JsonObject[] = [
+    { spec: { egress: [{ hosts: ['*/*'] }] } },
+    { spec: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } } },
+    { spec: { workloadSelector: { labels: { extra: 'x' } } } },
+    { metadata: { labels: { 'istio.io/rev': 'stable' } } },
+    { metadata: { ownerReferences: null } },
+  ]
+  for (const spoil of spoils) {
+    const { resourceVersion } = await client.mergePatch(refOf('repaired'), { ...spoil }, 'kubectl-edit').then(({ metadata }) => metadata)
+    await eventually(async () => {
+      const repaired = await sidecarOf(client, namespace, 'repaired')
+      assert.notEqual(repaired.metadata.resourceVersion, resourceVersion)
+      assert.deepEqual(essence(repaired), essence(good), JSON.stringify(spoil))
+    })
+  }
+  await client.mergePatch(refOf('repaired'), { metadata: { labels: { mine: 'x' }, annotations: { mine: 'y' } } }, 'kubectl-label')
+  await client.remove(refOf('other'))
+  await change('repaired', { host: { ratings: {} } })
+  await hostsAre('repaired', [`*/${full('details')}`, `*/${full('ratings')}`])
+  assert.equal((await sidecarOf(client, namespace, 'repaired')).metadata.labels?.['mine'], 'x')
+})
+
+test("somebody else's Sidecar is left alone, and the fence says so, until it is gone", async () => {
+  const spec = { egress: [{ hosts: ['mine/*'] }] }
+  const theirs = await client.create(SIDECAR, { apiVersion: SIDECAR.apiVersion, kind: SIDECAR.kind, metadata: { name: 'foreign', namespace }, spec }, 'kubectl-create')
+  await createFence(client, namespace, 'foreign')
+  await eventually(async () => {
+    const { status, reason } = conditionOf(await fenceOf(client, namespace, 'foreign'), 'Ready')
+    assert.deepEqual([status, reason], ['False', 'SidecarForeign'])
+  })
+  await change('foreign', { enable: false })
+  await eventually(async () => assert.equal(conditionOf(await fenceOf(client, namespace, 'foreign'), 'Ready').reason, 'Disabled'))
+  assert.equal((await sidecarOf(client, namespace, 'foreign')).metadata.resourceVersion, theirs.metadata.resourceVersion)
+  await change('foreign', { enable: true })
+  await client.remove(refOf('foreign'))
+  await hostsAre('foreign', [])
+  await eventually(async () => assert.equal(conditionOf(await fenceOf(client, namespace, 'foreign'), 'Ready').status, 'True'))
+})
+
+test('enable: false removes the Sidecar, true brings it back, deleting the fence removes it', async () => {
+  await createFence(client, namespace, 'switched')
+  await hostsAre('switched', [])
+  await change('switched', { enable: false })
+  await isGone('switched')
+  await change('switched', { enable: true })
+  await hostsAre('switched', [])
+  await client.remove(refOf('switched', SERVICE_FENCE))
+  await isGone('switched')
+})
+
+test('the pods are those of the Service when the fence says so, also when the Service changes', async () => {
+  await createFence(client, namespace, 'selecting', { enable: true, workloadSelector: { fromService: true } })
+  await eventually(async () => assert.equal(conditionOf(await fenceOf(client, namespace, 'selecting'), 'Ready').reason, 'NoService'))
+  assert.equal(await client.get(refOf('selecting')), undefined)
+  await createService(client, namespace, 'selecting', {}, { tier: 'one' })
+  const labelsAre = async (labels: JsonObject): Promise<void> =>
+    await eventually(async () => assert.deepEqual(((await sidecarOf(client, namespace, 'selecting'))['spec'] as JsonObject)['workloadSelector'], { labels }))
+  await labelsAre({ tier: 'one' })
+  await client.mergePatch(refOf('selecting', SERVICE), { spec: { selector: { tier: 'two' } } }, 'kubectl-edit')
+  await labelsAre({ tier: 'two' })
+  await change('selecting', { workloadSelector: { labels: { tier: 'three' } } })
+  await labelsAre({ tier: 'three' })
+})
+
+test('Services are followed by their labels, whole namespaces by their name', async () => {
+  const team = namespace
+  await createFence(client, namespace, 'labels', { enable: true, labelSelector: [{ selector: { team, tier: 'db' } }, { selector: { shared: team } }], namespaceSelector: ['far'], host: { 'near/*': {} } })
+  await hostsAre('labels', ['far/*', 'near/*'])
+  await createService(client, namespace, 'db', { team, tier: 'db' })
+  await createService(client, namespace, 'half', { team })
+  await createService(client, namespace, 'shared', { shared: team })
+  await hostsAre('labels', [`*/${full('db')}`, `*/${full('shared')}`, 'far/*', 'near/*'])
+  await client.mergePatch(refOf('db', SERVICE), { metadata: { labels: { tier: null } } }, 'kubectl-label')
+  await client.remove(refOf('shared', SERVICE))
+  await hostsAre('labels', ['far/*', 'near/*'])
+})
+
+test('VirtualServices are followed: short names, changes, deletion', async () => {
+  await createFence(client, namespace, 'routes', { enable: true, host: { c: {} } })
+  await hostsAre('routes', [`*/${full('c')}`])
+  const http = (host: string): JsonObject => ({ http: [{ route: [{ destination: { host } }] }] })
+  await client.create(VIRTUAL_SERVICE, { apiVersion: VIRTUAL_SERVICE.apiVersion, kind: VIRTUAL_SERVICE.kind, metadata: { name: 'c', namespace }, spec: { hosts: ['c'], ...http('d') } }, 'kubectl-create')
+  await hostsAre('routes', [`*/${full('c')}`, `*/${full('d')}`])
+  await client.mergePatch(refOf('c', VIRTUAL_SERVICE), { spec: http('www.example.com') }, 'kubectl-edit')
+  await hostsAre('routes', [`*/${full('c')}`, '*/www.example.com'])
+  await client.remove(refOf('c', VIRTUAL_SERVICE))
+  await hostsAre('routes', [`*/${full('c')}`])
+})
+
+test('a deadline takes its host out when it is over, without another event', async () => {
+  const seconds = Math.floor(Date.now() / 1000) + 2
+  await createFence(client, namespace, 'deadline', { enable: true, host: { brief: { deadline: { expire: { seconds } } }, lasting: { stable: {} } } })
+  await hostsAre('deadline', [`*/${full('brief')}`, `*/${full('lasting')}`])
+  await hostsAre('deadline', [`*/${full('lasting')}`])
+  assert.ok(Date.now() >= (seconds + 1) * 1000, 'too early')
+  assert.equal((await fenceOf(client, namespace, 'deadline')).status?.domains?.[full('brief')]?.status, 'EXPIRE')
+})
+
+test('a host that is none is told and left out', async () => {
+  await createFence(client, namespace, 'invalid', { enable: true, host: { 'a b': {}, '*/*': {}, fine: {} } })
+  await hostsAre('invalid', [`*/${full('fine')}`])
+  await eventually(async () => {
+    const { status, reason, message } = conditionOf(await fenceOf(client, namespace, 'invalid'), 'Accepted')
+    assert.deepEqual([status, reason], ['False', 'InvalidHost'])
+    assert.match(message ?? '', /\*\/\*, a b/)
+  })
+})
+
+test('nothing is written while nothing changes', async () => {
+  const since = new Date()
+  const before = await client.list(SIDECAR, { namespace })
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  const writes = (await cluster.auditEvents(since)).filter(({ user, verb }) => user === lazyload.user && !['get', 'list', 'watch'].includes(verb))
+  assert.deepEqual(writes, [])
+  assert.ok(before.items.length >= 7)
+})

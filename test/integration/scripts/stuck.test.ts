@@ -1,0 +1,147 @@
+/** Uninstalling where something is broken: it always ends, and leaves nothing or says what and why. */
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, test } from 'node:test'
+import { SLIMEBOOT } from '../../../operator/api/kinds.ts'
+import type { Client } from '../../../runtime/client.ts'
+import { installEarlierOperator, oldestRelease, tutorialRelease } from '../../helpers/earlier-operator.ts'
+import { type ScriptStage, setScriptStage, snapshot } from '../../helpers/scripts.ts'
+import { createFence } from '../../helpers/scripts-objects.ts'
+import { adminClient, refTo } from '../../helpers/stage.ts'
+
+const BOOT = { type: SLIMEBOOT, namespace: 'mesh-operator', name: 'lazyload' }
+const OPERATOR = refTo('Deployment', 'mesh-operator', 'slime-boot')
+/** An operator that does not answer is given up at once: it is known to be dead here. */
+const IMPATIENT = ['--operator-timeout', '3']
+
+let stage: ScriptStage
+let client: Client
+let empty: readonly string[]
+
+before(async () => {
+  stage = await setScriptStage('stuck')
+  client = adminClient(stage.cluster)
+  empty = await snapshot(stage.cluster)
+})
+after(async () => await stage[Symbol.asyncDispose]())
+beforeEach(async () => assert.deepEqual(await snapshot(stage.cluster), empty, 'the test before this one left something'))
+
+async function installed(): Promise<void> {
+  const { code, output } = await stage.install()
+  assert.equal(code, 0, output)
+}
+
+async function uninstalls(...args: readonly string[]): Promise<string> {
+  const { code, output } = await stage.uninstall(...args)
+  assert.equal(code, 0, output)
+  assert.deepEqual(await snapshot(stage.cluster), empty)
+  return output
+}
+
+/** Runs `work` while no process of the operator runs, though its Deployment says that it is available. */
+async function withDeadOperator(work: () => Promise<void>): Promise<void> {
+  await stage.killOperator()
+  try {
+    await work()
+  } finally {
+    await stage.reviveOperator()
+  }
+}
+
+test('a dead operator is not waited for: its work is done with the rights of the caller', async () => {
+  await installed()
+  await createFence(stage.cluster, 'productpage')
+  await withDeadOperator(async () => {
+    const output = await uninstalls(...IMPATIENT)
+    assert.match(output, /The operator does not do it \(no sign of it for 3 s\)/)
+  })
+})
+
+test('a copy of an object of ours is nobody\'s: it stays', async () => {
+  await installed()
+  const copied = refTo('ConfigMap', 'mesh-operator', 'lazyload')
+  const { metadata, ...rest } = (await client.get(copied))!
+  const { labels = {}, annotations = {} } = metadata
+  await client.create(copied.type, { ...rest, metadata: { name: 'copy', namespace: 'default', labels, annotations } })
+  await withDeadOperator(async () => {
+    const { code, output } = await stage.uninstall(...IMPATIENT)
+    assert.equal(code, 0, output)
+  })
+  const left = (await snapshot(stage.cluster)).filter((object) => !empty.includes(object))
+  assert.deepEqual(left, ['/api/v1/configmaps/default/copy'])
+  await client.remove({ ...copied, namespace: 'default', name: 'copy' })
+})
+
+test('the namespace was deleted and took the operator along: install says so, uninstall lets it end, twice', async () => {
+  await installed()
+  const { status } = await stage.cluster.request('DELETE', '/api/v1/namespaces/mesh-operator')
+  assert.equal(status, 200)
+  const again = await stage.install()
+  assert.equal(again.code, 3, again.output)
+  assert.match(again.output, /namespace mesh-operator is terminating, and held by SlimeBoots.*\n.*lazyload\n.*Run easy_uninstall_lazyload\.sh/)
+  const output = await uninstalls()
+  assert.match(output, /namespace mesh-operator is terminating/)
+  await uninstalls()
+})
+
+test('the CustomResourceDefinitions are gone: what the SlimeBoots left is found all the same', async () => {
+  await installed()
+  await withDeadOperator(async () => {
+    await client.mergePatch(BOOT, { metadata: { finalizers: null } }, 'kubectl-edit')
+    for (const name of ['slimeboots.config.netease.com', 'servicefences.microservice.slime.io'])
+      await stage.cluster.request('DELETE', `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`)
+    const output = await uninstalls()
+    assert.match(output, /\d+ objects of SlimeBoots are deleted/)
+  })
+})
+
+test('a foreign finalizer: ends with what survives and what blocks it; --force names the orphan', async () => {
+  await installed()
+  const held = refTo('EnvoyFilter', 'default', 'global-sidecar-guard')
+  await client.mergePatch(held, { metadata: { finalizers: ['example.com/audit'] } }, 'kubectl-edit')
+  await withDeadOperator(async () => {
+    const { code, output } = await stage.uninstall(...IMPATIENT)
+    assert.equal(code, 4, output)
+    assert.match(output, /EnvoyFilter\/default\/global-sidecar-guard: finalizer example\.com\/audit/)
+    assert.notEqual(await client.get(BOOT), undefined)
+    const forced = await stage.uninstall(...IMPATIENT, '--force')
+    assert.equal(forced.code, 4, forced.output)
+    assert.match(forced.output, /Orphaned because of --force.*\n {4}EnvoyFilter\/default\/global-sidecar-guard/)
+  })
+  await client.mergePatch(held, { metadata: { finalizers: null } }, 'kubectl-edit')
+})
+
+test('the operator lost a right: the caller has it, and does what it could not', async () => {
+  await installed()
+  await stage.cluster.request('DELETE', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/slime-boot-objects')
+  const output = await uninstalls(...IMPATIENT)
+  assert.match(output, /DeleteBlocked mesh-operator\/lazyload: .*Forbidden/)
+  assert.match(output, /The operator does not do it \(it is blocked\)/)
+})
+
+test('an installation of the earlier operator, which is gone: its two finalizers and its objects go', async () => {
+  await installEarlierOperator(stage.cluster, [tutorialRelease(), oldestRelease()])
+  await client.remove(OPERATOR)
+  const output = await uninstalls()
+  assert.match(output, /there is no Deployment mesh-operator\/slime-boot/)
+  assert.match(output, /19 objects of SlimeBoots are deleted/)
+})
+
+test('other things in the namespace: it is kept, and they are named', async () => {
+  await installed()
+  await client.create(refTo('ConfigMap', undefined, '').type, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'theirs', namespace: 'mesh-operator' } })
+  const { code, output } = await stage.uninstall()
+  assert.equal(code, 0, output)
+  assert.match(output, /Namespace mesh-operator is kept, other things live in it:\n {4}ConfigMap theirs\n/)
+  await stage.cluster.request('DELETE', '/api/v1/namespaces/mesh-operator')
+  await uninstalls()
+})
+
+test('whoever may not remove it all is told what lacks, and nothing is changed', async () => {
+  await installed()
+  const objects = await snapshot(stage.cluster)
+  const { code, output } = await stage.uninstallAs({ name: 'nobody', groups: [] })
+  assert.equal(code, 3, output)
+  assert.match(output, / {4}delete slimeboots\.config\.netease\.com\n/)
+  assert.deepEqual(await snapshot(stage.cluster), objects)
+  await uninstalls()
+})

@@ -1,0 +1,59 @@
+/** Which Services are fenced (spec 4, fixture 7), and which fences are in scope (spec 2.9, fixture 11). */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FENCED_LABEL, isFenced, wantsFence } from '../../../lazyload/auto-fence/decision.ts'
+import { createScope } from '../../../lazyload/fence/scope.ts'
+import { slimService } from '../../../lazyload/mesh/known-hosts.ts'
+import type { KubeObject } from '../../../runtime/object.ts'
+
+for (const [service, namespace, fenced] of [
+  ['true', undefined, true],
+  ['true', 'false', true],
+  ['false', 'true', false],
+  ['false', undefined, false],
+  [undefined, 'true', true],
+  ['maybe', 'true', true],
+  [undefined, undefined, false],
+  [undefined, 'maybe', false],
+  ['', 'false', false],
+] as const) {
+  test(`Service label ${service}, namespace label ${namespace}: ${fenced}`, () => assert.equal(isFenced(service, namespace), fenced))
+}
+
+test('defaultFence decides where no label does', () => {
+  assert.equal(isFenced(undefined, undefined, true), true)
+  assert.equal(isFenced(undefined, 'false', true), false)
+})
+
+const labels = { [FENCED_LABEL]: 'true' }
+const service = (name: string, namespace: string, spec: unknown): KubeObject => slimService({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace, labels }, spec })
+const namespaceOf = (name: string): KubeObject => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
+const options = { defaultFence: false, included: [] as string[], excluded: ['off'], system: new Set(['istio-system', 'kube-system']) }
+const wants = (name: string, namespace: string, spec: unknown = { selector: { app: 'x' } }, more = {}): boolean => wantsFence(service(name, namespace, spec), namespaceOf(namespace), { ...options, ...more })
+
+test('never fenced: no selector, ExternalName, the global-sidecar, system and excluded namespaces', () => {
+  assert.equal(wants('svc', 'apps'), true)
+  assert.equal(wants('kubernetes', 'apps', {}), false)
+  assert.equal(wants('svc', 'apps', { selector: {} }), false)
+  assert.equal(wants('svc', 'apps', { selector: { app: 'x' }, type: 'ExternalName' }), false)
+  assert.equal(wants('global-sidecar', 'apps'), false)
+  assert.equal(wants('svc', 'istio-system'), false)
+  assert.equal(wants('svc', 'off'), false)
+  assert.equal(wants('svc', 'apps', { selector: { app: 'x' } }, { included: ['only'] }), false)
+  assert.equal(wants('svc', 'only', { selector: { app: 'x' } }, { included: ['only'] }), true)
+})
+
+for (const [names, strict, label, inScope] of [
+  [['1-10-2'], true, undefined, false],
+  [['1-10-2'], true, '1-10-2', true],
+  [['1-10-2'], false, undefined, true],
+  [['1-10-2'], false, '', true],
+  [['1-10-2'], false, 'other', false],
+  [['1-9', '1-10-2'], true, '1-10-2', true],
+  [[], false, 'any', true],
+] as const) {
+  test(`revisions ${names.join(',') || 'not said'}, ${strict ? 'strict' : 'not strict'}, fence ${label}: ${inScope ? 'served' : 'left alone'}`, () => {
+    const metadata = { name: 'f', ...(label === undefined ? {} : { labels: { 'istio.io/rev': label } }) }
+    assert.equal(createScope({ names, strict })({ apiVersion: 'x/v1', kind: 'ServiceFence', metadata }), inScope)
+  })
+}
