@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { KubeConfig } from '@kubernetes/client-node'
+// not the package's index, which loads the whole of its generated API
+import { KubeConfig } from '@kubernetes/client-node/dist/config.js'
 import { messageOf } from './errors.ts'
 
 const IN_CLUSTER_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token'

@@ -156,7 +156,9 @@ export function createTransport(options: TransportOptions): Transport {
   /** Retries what is safe to send again: everything but POST after a lost connection, everything after 429 and one 401. */
   async function attempt<T>(request: RequestOptions, watch: boolean, read: (answer: Answer) => Promise<T>): Promise<T> {
     const name = `${request.method} ${request.path}`
-    for (let count = 1; ; count++) {
+    const tries = { count: 0, reloaded: false }
+    for (;;) {
+      tries.count++
       let failure: Error
       try {
         const answer = await send(request, watch)
@@ -171,18 +173,19 @@ export function createTransport(options: TransportOptions): Transport {
         if (error.message.startsWith('no answer within')) dropIdle()
         failure = new ConnectionError(name, error)
       }
-      if (count >= ATTEMPTS || !(await mayRetry(failure, request, count))) throw failure
+      if (tries.count >= ATTEMPTS || !(await mayRetry(failure, request, tries))) throw failure
     }
   }
 
-  async function mayRetry(failure: Error, request: RequestOptions, count: number): Promise<boolean> {
+  async function mayRetry(failure: Error, request: RequestOptions, tries: { readonly count: number; reloaded: boolean }): Promise<boolean> {
     if (failure instanceof ConnectionError) {
       // a kept-alive socket that the server closed meanwhile; one fresh try, then it is the caller's to back off
-      if (count > 1 || request.method === 'POST' || failure.code !== 'ECONNRESET') return false
+      if (tries.count > 1 || request.method === 'POST' || failure.code !== 'ECONNRESET') return false
       return true
     }
     if (!(failure instanceof ApiError)) return false
-    if (failure.code === 401 && count === 1) {
+    if (failure.code === 401 && !tries.reloaded) {
+      tries.reloaded = true
       reload()
       return true
     }

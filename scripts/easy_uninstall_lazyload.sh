@@ -364,13 +364,13 @@ remove_boots() {
 # Lists "apiVersion Kind namespace name catch-all finalizers" of every object that a SlimeBoot owns: our annotation names the object
 # itself, or it is of the Helm release of a SlimeBoot that the earlier operator served. Not what deletion-policy "orphan" keeps.
 owned_objects() {
-  local kind served kept
+  local served kept
   kept=" $(k get "$BOOTS" -A -o 'jsonpath={range .items[?(@.metadata.annotations.config\.netease\.com/deletion-policy=="orphan")]}{.metadata.namespace}/{.metadata.name} {end}' 2>/dev/null)"
   served=" $(list_boots | grep -E "${HELM_FINALIZERS// /|}" | awk '{ printf "%s/%s ", $1, $2 }')"
-  for kind in $KINDS; do
-    list_marked "$kind" config.netease.com/slimeboot
-    [ "$served" = ' ' ] || list_marked "$kind" app.kubernetes.io/managed-by=Helm
-  done | awk -v served="$served" -v kept="$kept" '
+  {
+    list_marked config.netease.com/slimeboot
+    [ "$served" = ' ' ] || list_marked app.kubernetes.io/managed-by=Helm
+  } | awk -v served="$served" -v kept="$kept" '
     {
       group = index($1, "/") ? substr($1, 1, index($1, "/") - 1) : ""
       namespace = $3 == "-" ? "" : $3
@@ -382,9 +382,18 @@ owned_objects() {
     (ours || helm) && !seen[self]++ { print $1, $2, $3, $4, $6, $9 }'
 }
 
-# Fields of one kind: apiVersion Kind namespace name owned catch-all release-namespace release-name finalizers.
+# Those of KINDS that the cluster knows, comma separated: one unknown kind would fail the whole list.
+known_kinds() {
+  local kind known
+  known=" $(k api-resources -o name 2>/dev/null | tr '\n' ' ')"
+  for kind in $KINDS; do
+    case $known in *" $kind "*) printf '%s,' "$kind" ;; esac
+  done
+}
+
+# Objects with the label $1: apiVersion Kind namespace name owned catch-all release-namespace release-name finalizers.
 list_marked() {
-  k get "$1" -A -l "$2" -o 'go-template={{range .items}}{{.apiVersion}} {{.kind}} {{or .metadata.namespace "-"}} {{.metadata.name}}{{with .metadata.annotations}} {{or (index . "config.netease.com/owned") "-"}} {{or (index . "config.netease.com/catch-all") "-"}} {{or (index . "meta.helm.sh/release-namespace") "-"}} {{or (index . "meta.helm.sh/release-name") "-"}}{{else}} - - - -{{end}} {{range .metadata.finalizers}}{{.}},{{else}}-{{end}}{{"\n"}}{{end}}' 2>"$WORK/error" ||
+  k get "${KNOWN_KINDS%,}" -A -l "$1" -o 'go-template={{range .items}}{{.apiVersion}} {{.kind}} {{or .metadata.namespace "-"}} {{.metadata.name}}{{with .metadata.annotations}} {{or (index . "config.netease.com/owned") "-"}} {{or (index . "config.netease.com/catch-all") "-"}} {{or (index . "meta.helm.sh/release-namespace") "-"}} {{or (index . "meta.helm.sh/release-name") "-"}}{{else}} - - - -{{end}} {{range .metadata.finalizers}}{{.}},{{else}}-{{end}}{{"\n"}}{{end}}' 2>"$WORK/error" ||
     keep_error
 }
 
@@ -392,6 +401,7 @@ list_marked() {
 remove_owned() {
   local deadline
   : >"$WORK/refused"
+  KNOWN_KINDS=$(known_kinds)
   owned_objects >"$WORK/owned"
   [ -s "$WORK/owned" ] || return 0
   awk '$5 != "-"' "$WORK/owned" | as_manifests | remove_manifests
@@ -429,13 +439,14 @@ release_boots() {
 owned_survivors() {
   owned_objects | awk '{
     id = $2 "/" ($3 == "-" ? "" : $3 "/") $4
-    printf "%s: %s\n", id, $6 == "-" ? "still there; your rights or the API server refused, see below" : "finalizer " substr($6, 1, length($6) - 1) }'
+    printf "%s: %s\n", id, $6 == "-" || $6 == "foregroundDeletion," ? "still there; your rights or the API server refused, see below" : "finalizer " substr($6, 1, length($6) - 1) }'
 }
 
 remove_what_boots_own() {
   local left='' deadline=$((SECONDS + 20))
   remove_owned
-  while [ -s "$WORK/owned" ] && left=$(owned_survivors) && [ -n "$left" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 1; done
+  # What only foreign finalizers hold is not waited for.
+  while [ -s "$WORK/owned" ] && left=$(owned_survivors) && printf '%s' "$left" | grep -q ': still there' && [ "$SECONDS" -lt "$deadline" ]; do sleep 1; done
   if [ -n "$left" ]; then
     if [ -z "$FORCE" ]; then
       bad 'These objects of SlimeBoots cannot be deleted:'

@@ -88,9 +88,10 @@ export function planChanges({ owner, desired, live, labelled, release, spec, ado
   return { steps, refusals, stale, copies: copies.sort() }
 }
 
-/** Names that `adopt` never takes over: Istio's own configuration. */
-function isProtected(object: KubeObject): boolean {
-  return object.kind === 'ConfigMap' && object.metadata.name === 'istio'
+/** What `adopt` never takes over: Istio's own configuration, and a binding to another role, which would have to be deleted for it. */
+function isProtected(desired: KubeObject, live: KubeObject): boolean {
+  const roleOf = (object: KubeObject): string | undefined => (object['roleRef'] as { name?: string } | undefined)?.name
+  return (desired.kind === 'ConfigMap' && desired.metadata.name === 'istio') || roleOf(desired) !== roleOf(live)
 }
 
 function refusalOf(desired: KubeObject, live: KubeObject, owner: Owner, adopt: boolean): Refusal | undefined {
@@ -109,10 +110,10 @@ function refusalOf(desired: KubeObject, live: KubeObject, owner: Owner, adopt: b
         message: `${object} exists as a copy of another object of ours (its annotation config.netease.com/owned names that one). Delete it, and it is made anew.`,
       }
     case 'foreign':
-      if (isOfHelmRelease(live, owner.key) || (adopt && !isProtected(desired))) return undefined
+      if (isOfHelmRelease(live, owner.key) || (adopt && !isProtected(desired, live))) return undefined
       return {
         object,
-        message: `${object} exists and is not ours (managed by ${managersOf(live)}). Delete or rename it${isProtected(desired) ? '' : ', or set annotation config.netease.com/adopt: "true" to take it over'}.`,
+        message: `${object} exists and is not ours (managed by ${managersOf(live)}). Delete or rename it${isProtected(desired, live) ? '' : ', or set annotation config.netease.com/adopt: "true" to take it over'}.`,
       }
   }
 }

@@ -106,7 +106,7 @@ export async function converge(
       deleted: prune.deleted,
       waiting: waits,
       copies: plan.copies,
-      kept: plan.steps.flatMap((step) => step.kept ?? []).filter((kept) => kept.differences.length > 0),
+      kept: plan.steps.flatMap((step) => step.kept ?? []).filter(({ differences }) => differences.length > 0),
       problems: [...problems, ...prune.blocked].sort((a, b) => (a.message < b.message ? -1 : 1)),
       complete: problems.length === 0 && prune.blocked.length === 0 && waits.length === 0,
       ...(prune.waitMs === undefined ? {} : { waitMs: prune.waitMs }),

@@ -78,7 +78,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     }
     announce(log, events, boot, outcome, performance.now() - startedAt)
     dependencies.onOutcome?.(key, outcome)
-    await report(key, outcome)
+    await report(boot, outcome)
     return resultOf(key, outcome)
   }
 
@@ -174,19 +174,21 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
       step(done, total) {
         if (performance.now() < next || done === total) return
         next = performance.now() + PROGRESS_MS
-        sending = sending.then(() => report(keyOf(boot), { ...NOTHING, waiting: [`${done} of ${total} objects applied`] }))
+        sending = sending.then(() => report(boot, { ...NOTHING, waiting: [`${done} of ${total} objects applied`] }))
       },
       end: () => sending,
     }
   }
 
   /** Patches the status where it differs. A failure is logged: the next reconcile tells again. */
-  async function report(key: string, outcome: Outcome): Promise<void> {
+  async function report(judged: KubeObject, outcome: Outcome): Promise<void> {
+    const key = keyOf(judged)
     const boot = boots.get(key)
-    if (boot === undefined || outcome.problems.some((problem) => problem.retry === 'conflict')) return
+    if (boot === undefined || boot.metadata.uid !== judged.metadata.uid || outcome.problems.some((problem) => problem.retry === 'conflict')) return
     const finished = outcome.phase === 'delete' && outcome.waiting.length === 0 && outcome.problems.length === 0
     if (finished) return
-    const status = statusOf(boot, outcome, new Date().toISOString().replace(/\.\d+Z$/, 'Z'))
+    // a spec that came meanwhile was not looked at yet
+    const status = statusOf({ ...boot, metadata: judged.metadata }, outcome, new Date().toISOString().replace(/\.\d+Z$/, 'Z'))
     if (isDeepStrictEqual(status, boot['status'])) return
     if (isMereProgress(boot, status) && performance.now() - (reportedAt.get(key) ?? -Infinity) < PROGRESS_MS) return
     reportedAt.set(key, performance.now())

@@ -43,7 +43,7 @@ export function oldestRelease(): Release {
 /** Makes it all, as kubectl and the operator did; resolves when every workload is available. */
 export async function installEarlierOperator(cluster: ClusterAccess, releases: readonly Release[]): Promise<void> {
   const operator = read('operator.yaml')
-  for (const object of operator) await create(cluster, object, 'kubectl-create')
+  for (const object of operator) if (object.kind !== 'Namespace' || !(await exists(cluster, object))) await create(cluster, object, 'kubectl-create')
   for (const release of releases) await installRelease(cluster, release)
   const deployments = [...operator, ...releases.flatMap(({ objects }) => objects)].filter(({ kind }) => kind === 'Deployment')
   const client = adminClient(cluster)
@@ -106,6 +106,10 @@ function releaseSecret(name: string, namespace: string): KubeObject {
     type: 'helm.sh/release.v1',
     data: { release: Buffer.from('H4sI').toString('base64') },
   }
+}
+
+async function exists({ request }: ClusterAccess, namespace: KubeObject): Promise<boolean> {
+  return (await request('GET', `/api/v1/namespaces/${namespace.metadata.name}`)).status === 200
 }
 
 async function create(cluster: ClusterAccess, object: KubeObject, manager: string): Promise<KubeObject> {

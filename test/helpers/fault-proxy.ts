@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -180,7 +180,8 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
     if (fault.prepend !== undefined) response.write(fault.prepend)
     if (isWatch(exchange)) watches.set(exchange, response)
     response.once('close', () => watches.delete(exchange))
-    await pipeline(answered, ...(fault.bytesPerSecond === undefined ? [] : [slowly(fault.bytesPerSecond)]), response)
+    if (fault.bytesPerSecond === undefined) await pipeline(answered, response)
+    else await pipeline(answered, slowly(fault.bytesPerSecond), response)
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse, exchange: Exchange, { answer: code = 500, headers, body, stall }: Fault): Promise<void> {
@@ -194,7 +195,7 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
 
   /** Passes the request on; resolves with the API server's answer. */
   async function forward(request: IncomingMessage, response: ServerResponse): Promise<IncomingMessage> {
-    const outgoing = https.request(cluster.server + (request.url ?? '/'), { method: request.method ?? 'GET', headers: request.headers, agent: upstream }) as ReturnType<typeof httpRequest>
+    const outgoing = https.request(cluster.server + (request.url ?? '/'), { method: request.method ?? 'GET', headers: request.headers, agent: upstream })
     response.once('close', () => outgoing.destroy())
     request.pipe(outgoing)
     const [answered] = (await once(outgoing, 'response')) as [IncomingMessage]

@@ -89,4 +89,14 @@ describe('an object in the way', () => {
     assert.equal(refusals.length, 1)
     assert.doesNotMatch(refusals[0]!.message, /adopt/)
   })
+  test('is never adopted where it is a binding to another role, which would have to be deleted', () => {
+    const binding = (role: string): KubeObject => ({
+      ...service('cluster-admin', undefined, 'ClusterRoleBinding'),
+      roleRef: { name: role },
+    })
+    const { refusals } = plan([binding('slime-lazyload')], [binding('cluster-admin')], true)
+    assert.equal(refusals.length, 1)
+    assert.doesNotMatch(refusals[0]!.message, /adopt/)
+    assert.deepEqual(plan([binding('slime-lazyload')], [binding('slime-lazyload')], true).refusals, [])
+  })
 })

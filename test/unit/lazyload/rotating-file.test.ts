@@ -10,7 +10,6 @@ import { text } from 'node:stream/consumers'
 import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { backupName, removeOldBackups } from '../../../lazyload/log/backups.ts'
-import { createLogger } from '../../../lazyload/log/logger.ts'
 import { createRotatingFile, type RotationConfig } from '../../../lazyload/log/rotating-file.ts'
 import { eventually } from '../../helpers/eventually.ts'
 
@@ -106,7 +105,6 @@ test('a place that cannot be written sends the lines to stdout, tells it once, a
 test('what a full disk refuses is on stdout: no line is lost, the process goes on', async () => {
   const config = configOf()
   const script = `
-    import { createLogger } from ${JSON.stringify(join(import.meta.dirname, '../../../lazyload/log/logger.ts'))}
     const logger = createLogger({ level: 'info', rotate: ${JSON.stringify(config)} }, 'text')
     for (let number = 0; number < 400; number++) {
       logger.info('line ' + number)
