@@ -18,5 +18,6 @@ COPY --from=build /src/LICENSE /LICENSE
 COPY --from=build /src/dist/slimeboot.mjs /slimeboot.mjs
 USER 65532:65532
 EXPOSE 8080
-ENTRYPOINT ["/nodejs/bin/node", "/slimeboot.mjs"]
+# --expose-gc: memory is given back when all work is done (runtime/collect-at-rest.ts).
+ENTRYPOINT ["/nodejs/bin/node", "--expose-gc", "/slimeboot.mjs"]
 CMD ["run"]

@@ -63,10 +63,10 @@ async function change(stage: Stage, ref: ObjectRef, patch: unknown): Promise<Obj
 async function delayOf(stage: Stage, ref: ObjectRef, since: Date): Promise<number> {
   const isIt = ({ resource, namespace, name, verb, code }: AuditEvent): boolean =>
     resource === ref.type.plural && namespace === ref.namespace && name === ref.name && verb !== 'get' && code < 300
-  const spoiled = (await requestsOf(stage, byBench, since)).all.find(isIt)
+  const spoiled = requestsOf(stage, byBench, since).all.find(isIt)
   const deadline = performance.now() + 10_000
   for (;;) {
-    const repaired = (await requestsOf(stage, byOperator, since)).all.find(isIt)
+    const repaired = requestsOf(stage, byOperator, since).all.find(isIt)
     if (spoiled !== undefined && repaired !== undefined) {
       const callMs = repaired.stageTimestamp.getTime() - repaired.requestReceivedTimestamp.getTime()
       return Math.max(0, repaired.stageTimestamp.getTime() - spoiled.stageTimestamp.getTime() - callMs)

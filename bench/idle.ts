@@ -17,7 +17,7 @@ export async function idle(run: Run): Promise<Result> {
   run.show(`idle for ${run.idleSeconds} s`)
   await sleep(run.idleSeconds * 1000)
   const cpu = ((cpuSeconds(pid) - before) / run.idleSeconds) * 100
-  const requests = await requestsOf(stage, byOperator, since)
+  const requests = requestsOf(stage, byOperator, since)
   const perSecond = requests.work.length / run.idleSeconds
   const rows: Row[] = [
     { what: 'requests but watches and the Lease', value: requests.work.length, unit: 'requests', target: { most: 0 } },

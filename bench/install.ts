@@ -61,16 +61,16 @@ async function installOne(stage: Stage, round: number): Promise<Round> {
   const count = objectsOf(boot).filter((object) => !isGated(object)).length
   await stage.createBoots([served(boot)])
   const applied = await untilWritten(stage, byOperator, since, count, 30_000)
-  const bench = await requestsOf(stage, byBench, since)
+  const bench = requestsOf(stage, byBench, since)
   const accepted = bench.all.find(({ verb, resource }) => verb === 'create' && resource === 'slimeboots')!
 
   const gateSince = new Date()
   await settle(stage, [['mesh-operator', name]], 1000)
   await settle(stage, [[namespace, 'global-sidecar']], 1000)
-  const { work } = await requestsOf(stage, byOperator, since)
-  const catchAll = (await requestsOf(stage, byOperator, gateSince)).objects
+  const { work } = requestsOf(stage, byOperator, since)
+  const catchAll = requestsOf(stage, byOperator, gateSince).objects
   if (catchAll.length !== 1) throw new Error(`${catchAll.length} objects instead of one catch-all were written after the gate`)
-  const available = (await requestsOf(stage, byBench, gateSince)).all.find(
+  const available = requestsOf(stage, byBench, gateSince).all.find(
     (event) => event.namespace === namespace && event.name === 'global-sidecar' && event.subresource === 'status',
   )!
   return {

@@ -19,7 +19,7 @@ export async function restart(run: Run): Promise<Result> {
   const readyMs = await untilReconciled(operator, boots)
   const watchingMs = (await operator.watchingAt()) - operator.startedAt
   await sleep(3000)
-  const { work } = await requestsOf(scene.stage, byOperator, since)
+  const { work } = requestsOf(scene.stage, byOperator, since)
   const writes = work.filter(({ verb, group }) => !['get', 'list'].includes(verb) && group !== 'authorization.k8s.io')
   return {
     name: 'restart',

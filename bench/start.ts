@@ -44,7 +44,7 @@ async function startOnce(stage: Stage): Promise<number> {
   const since = new Date()
   const operator = await startOperator(stage)
   for (;;) {
-    const { work } = await requestsOf(stage, byOperator, since)
+    const { work } = requestsOf(stage, byOperator, since)
     const done = work.find(({ resource, subresource, verb }) => resource === 'slimeboots' && subresource === 'status' && verb === 'patch')
     if (done !== undefined) {
       await operator.stop()

@@ -26,8 +26,6 @@ export interface CacheOptions {
   readonly onProblem: (problem: InformerProblem) => void
 }
 
-export type Caches = ReturnType<typeof createCaches>
-
 export function createCaches(options: CacheOptions) {
   const { client, inScope, onProblem } = options
   const endpoints = createEndpointIndex()
@@ -35,16 +33,25 @@ export function createCaches(options: CacheOptions) {
 
   type OnChange = (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
   const informer = (type: ResourceType, onChange: OnChange, transform?: (object: KubeObject) => KubeObject): Informer =>
-    createInformer({ client, type, onChange, onProblem, ...(transform === undefined ? {} : { transform }) })
+    createInformer({ client, type, onChange, onProblem, paged: true, ...(transform === undefined ? {} : { transform }) })
   const seen = (object: KubeObject | undefined): KubeObject | undefined => (object !== undefined && inScope(object) ? object : undefined)
 
   const fences = informer(SERVICE_FENCE, options.onFence, slimFence)
-  const sidecars = informer(SIDECAR, (previous, current, source) => source === 'watch' && options.onSidecar(keyOf((current ?? previous)!)), slimSidecar)
+  const sidecars = informer(
+    SIDECAR,
+    (previous, current, source) => source === 'watch' && options.onSidecar(keyOf((current ?? previous)!)),
+    slimSidecar,
+  )
   const services = informer(SERVICE, options.onService, slimService)
   const namespaces = informer(
     NAMESPACE,
     (previous, current) => {
-      if (previous === undefined || current === undefined || fencedLabel(previous) !== fencedLabel(current) || current.metadata.deletionTimestamp !== undefined)
+      if (
+        previous === undefined ||
+        current === undefined ||
+        fencedLabel(previous) !== fencedLabel(current) ||
+        current.metadata.deletionTimestamp !== undefined
+      )
         options.onNamespace((current ?? previous)!.metadata.name)
     },
     slimNamespace,
@@ -90,7 +97,13 @@ function slimNamespace(object: KubeObject): KubeObject {
   return {
     apiVersion: object.apiVersion,
     kind: object.kind,
-    metadata: { name, uid, resourceVersion, ...(label === undefined ? {} : { labels: { [FENCED_LABEL]: label } }), ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }) },
+    metadata: {
+      name,
+      uid,
+      resourceVersion,
+      ...(label === undefined ? {} : { labels: { [FENCED_LABEL]: label } }),
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+    },
   }
 }
 

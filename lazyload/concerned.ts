@@ -36,7 +36,9 @@ export function createConcerned({ fences, services }: { readonly fences: Objects
       const exact = new Set(hosts)
       const wildcards = hosts.filter((host) => host.startsWith('*')).map((host) => host.slice(1))
       return keysWhere((fence) =>
-        Object.keys(statusOf(fence).domains ?? {}).some((domain) => exact.has(domain) || namespaces.has(domain) || wildcards.some((suffix) => domain.endsWith(suffix))),
+        Object.keys(statusOf(fence).domains ?? {}).some(
+          (domain) => exact.has(domain) || namespaces.has(domain) || wildcards.some((suffix) => domain.endsWith(suffix)),
+        ),
       )
     },
     byLearned(hosts) {
@@ -47,7 +49,9 @@ export function createConcerned({ fences, services }: { readonly fences: Objects
     byService(previous, current) {
       const [before, after] = [previous?.metadata.labels, current?.metadata.labels]
       if (previous !== undefined && current !== undefined && isDeepStrictEqual(before, after)) return []
-      return keysWhere((fence) => (specOf(fence).labelSelector ?? []).some((entry) => matches(before, entry?.selector) || matches(after, entry?.selector)))
+      return keysWhere((fence) =>
+        (specOf(fence).labelSelector ?? []).some((entry) => matches(before, entry?.selector) || matches(after, entry?.selector)),
+      )
     },
     servicesWith: (labels) => [...services.values()].filter(({ metadata }) => matches(metadata.labels, labels)),
   }

@@ -33,7 +33,8 @@ const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 /** A reader of `data`, whose place in the whole is `path`. */
 export function readConfig(data: unknown, path = '', problems: string[] = []): ConfigReader {
   const object = data ?? {}
-  if (typeof object !== 'object' || Array.isArray(object)) problems.push(`${path || 'the configuration'} must be an object, got ${show(data)}`)
+  if (typeof object !== 'object' || Array.isArray(object))
+    problems.push(`${path || 'the configuration'} must be an object, got ${show(data)}`)
   const fields = typeof object === 'object' && !Array.isArray(object) ? (object as Readonly<Record<string, unknown>>) : {}
   const pathOf = (key: string): string => `${path}${path === '' ? '' : '.'}${key}`
 
@@ -76,7 +77,7 @@ export function readConfig(data: unknown, path = '', problems: string[] = []): C
 
 function readText(value: unknown): string {
   if (typeof value === 'object') throw new Error('must be text')
-  return String(value)
+  return `${value as string | number | boolean}`
 }
 
 function readFlag(value: unknown): boolean {

@@ -138,7 +138,9 @@ function twice<Meaning>(
     .map(([section, ...keys]) => ({ section, keys, meaning: section.choice(choices, fallback, ...keys) }))
   const [first, second] = said
   if (first !== undefined && second !== undefined && first.meaning !== second.meaning)
-    first.section.problems.push(`${first.keys[0]} is said twice, as "${String(first.meaning)}" and as "${String(second.meaning)}"; write one of them`)
+    first.section.problems.push(
+      `${first.keys[0]} is said twice, as "${String(first.meaning)}" and as "${String(second.meaning)}"; write one of them`,
+    )
   return first?.meaning ?? fallback
 }
 

@@ -2,27 +2,22 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'winston'
 import type { Client } from '../runtime/client.ts'
-import { ApiError, hasCode, messageOf } from '../runtime/errors.ts'
+import { ApiError, messageOf } from '../runtime/errors.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import type { ChangeSource, InformerProblem } from '../runtime/informer.ts'
 import { keyOf, type KubeObject } from '../runtime/object.ts'
 import { resourceName } from '../runtime/resource.ts'
 import { createWorkQueue } from '../runtime/work-queue.ts'
-import { type Result, runWorkers } from '../runtime/worker.ts'
-import { createAutoFence } from './auto-fence/auto-fence.ts'
+import { runWorkers } from '../runtime/worker.ts'
 import { createCaches } from './caches.ts'
 import type { LazyloadConfig } from './config.ts'
 import { createConcerned } from './concerned.ts'
-import { aliasesOf } from './fence/aliases.ts'
-import type { ComputedDomains, Observation } from './fence/domains.ts'
-import { isEnabled, specOf, statusOf } from './fence/fence.ts'
-import { createFenceReconciler } from './fence/reconciler.ts'
+import type { Observation } from './fence/domains.ts'
+import { isEnabled, statusOf } from './fence/fence.ts'
 import { createScope } from './fence/scope.ts'
-import { selectorOf } from './mesh/known-hosts.ts'
-import { serviceHost } from './mesh/host-name.ts'
 import type { LazyloadMetrics } from './metrics.ts'
 import type { Finding } from './prometheus/poller.ts'
-import { createSidecarWriter, type SidecarOutcome } from './sidecar/writer.ts'
+import { createReconcile } from './reconcile.ts'
 
 export interface ControllerOptions {
   readonly config: LazyloadConfig
@@ -38,7 +33,6 @@ export interface ControllerOptions {
 
 /** Events that come together are one reconcile. */
 const BATCH_MS = 10
-const SYSTEM_NAMESPACES = ['kube-system', 'kube-public', 'kube-node-lease']
 
 export type LazyloadController = ReturnType<typeof createController>
 
@@ -51,6 +45,7 @@ export function createController({ config, client, events, log, metrics, workers
   const queryProblems = new Map<string, string>()
   let askSoon: (key: string) => void = () => {}
   let working = false
+  let worked = 0
 
   const caches = createCaches({
     client,
@@ -64,40 +59,21 @@ export function createController({ config, client, events, log, metrics, workers
     onExternalHosts: (hosts) => whileWorking(() => concerned.byLearned(hosts)),
     onProblem,
   })
-  const { fences, sidecars, services, routes, knownHosts } = caches
+  const { fences, services } = caches
   const concerned = createConcerned({ fences, services })
 
-  const autoFence = config.autoFence.enabled
-    ? createAutoFence({
-        client,
-        fences,
-        service: services.get,
-        namespace: (name) => (inNamespaces(name) ? caches.namespaces.get(`/${name}`) : undefined),
-        decision: { ...config.autoFence, system: new Set([config.istioNamespace, config.slimeNamespace, ...SYSTEM_NAMESPACES]) },
-        inScope,
-        revision: config.revisions.names[0],
-      })
-    : undefined
-  const reconciler = createFenceReconciler({
+  const reconcile = createReconcile({
+    config,
     client,
-    fences,
-    sidecars: createSidecarWriter(client, sidecars),
-    serviceSelector: (key) => selectorOf(services.get(key)),
-    serviceLabel: config.serviceLabel,
-    hosts: config,
-    domains: {
-      source: config.source,
-      intervalMs: config.prometheus?.intervalMs ?? 0,
-      maxIdleMs: config.maxIdleMs,
-      destinationsOf: routes.destinationsOf,
-      destinationsOfAll: routes.destinationsOfAll,
-      servicesWith: (labels) => concerned.servicesWith(labels).map(({ metadata }) => serviceHost(metadata.name, metadata.namespace ?? '')),
-      aliasesOf: (host) => aliasesOf(host, config.aliases),
-      isExternal: knownHosts.isExternal,
-    },
+    caches,
+    concerned,
+    events,
+    log,
+    metrics,
+    inNamespaces,
+    inScope,
     observation: (key) => observations.get(key),
     queryProblem: (key) => queryProblems.get(key),
-    onSidecar,
   })
 
   function enqueue(key: string): void {
@@ -118,42 +94,14 @@ export function createController({ config, client, events, log, metrics, workers
     const specChanged = previous?.metadata.generation !== current?.metadata.generation
     if (current !== undefined && specChanged && isEnabled(current)) askSoon(key)
     // our own write of the status changes nothing that the next reconcile reads, except what is learned
-    const learned = previous !== undefined && current !== undefined && !isDeepStrictEqual(statusOf(previous).metricStatus, statusOf(current).metricStatus)
+    const learned =
+      previous !== undefined && current !== undefined && !isDeepStrictEqual(statusOf(previous).metricStatus, statusOf(current).metricStatus)
     if (source === 'watch' || current === undefined || learned) queue.add(key)
   }
 
   function onService(previous: KubeObject | undefined, current: KubeObject | undefined): void {
     enqueue(keyOf((current ?? previous)!))
     whileWorking(() => concerned.byService(previous, current))
-  }
-
-  function onSidecar(fence: KubeObject, outcome: SidecarOutcome | 'failed', { domains }: ComputedDomains): void {
-    metrics.sidecar(outcome)
-    if (outcome === 'unchanged' || outcome === 'absent' || outcome === 'failed') return
-    const object = `Sidecar/${keyOf(fence)}`
-    if (outcome === 'foreign') {
-      if (specOf(fence).enable === true) events.record(fence, 'Warning', 'SidecarForeign', `${object} belongs to somebody else and is left alone`)
-      return
-    }
-    log.info(`sidecar ${outcome}`, { fence: keyOf(fence), domains: Object.keys(domains).length })
-  }
-
-  async function reconcile(key: string): Promise<Result> {
-    try {
-      const outcome = inNamespaces(key.slice(0, key.indexOf('/'))) ? await autoFence?.judge(key) : undefined
-      if (outcome === 'created' || outcome === 'deleted') {
-        metrics.autoFence(outcome)
-        log.info(`fence ${outcome} because of labels`, { fence: key })
-      }
-      const fence = fences.get(key)
-      if (fence === undefined || fence.metadata.deletionTimestamp !== undefined || !inScope(fence)) return {}
-      return await reconciler.reconcile(fence)
-    } catch (error) {
-      // the cache was behind; nothing is wrong
-      if (hasCode(error, 409)) return { retry: true }
-      log.warn('reconcile failed', { fence: key, error: messageOf(error) })
-      return { retry: true, failed: 'error' }
-    }
   }
 
   function onProblem({ type, error, retryInMs }: InformerProblem): void {
@@ -171,7 +119,9 @@ export function createController({ config, client, events, log, metrics, workers
     inScope,
     /** Fences that learn. */
     learning: (): readonly string[] =>
-      [...fences.values()].filter((fence) => isEnabled(fence) && inScope(fence) && fence.metadata.deletionTimestamp === undefined).map(keyOf),
+      [...fences.values()]
+        .filter((fence) => isEnabled(fence) && inScope(fence) && fence.metadata.deletionTimestamp === undefined)
+        .map(keyOf),
     /** What a round of Prometheus found, once the new hosts are on their way. */
     take(key: string, { complete, hosts, problem, at }: Finding): void {
       if (complete) observations.set(key, { at, hosts: new Set(hosts.keys()) })
@@ -182,6 +132,8 @@ export function createController({ config, client, events, log, metrics, workers
     onNewFence(ask: (key: string) => void): void {
       askSoon = ask
     },
+    /** Reconciles so far. */
+    worked: () => worked,
     /** Opens the watches; they end with `signal`. */
     watch: async (signal: AbortSignal): Promise<void> => void (await Promise.all(caches.informers.map((informer) => informer.run(signal)))),
     /** Resolves when every kind is listed, or `signal` aborts. */
@@ -198,9 +150,13 @@ export function createController({ config, client, events, log, metrics, workers
       await runWorkers({
         queue,
         concurrency: workers,
-        reconcile,
+        reconcile: async (key) => {
+          worked++
+          return await reconcile(key)
+        },
         observer: metrics.workerObserver,
-        onPanic: (key, error) => log.error('reconcile failed unexpectedly', { fence: key, error: error instanceof Error ? error.stack : String(error) }),
+        onPanic: (key, error) =>
+          log.error('reconcile failed unexpectedly', { fence: key, error: error instanceof Error ? error.stack : String(error) }),
       })
     },
   }

@@ -17,10 +17,16 @@ const TIMING = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs
 export const LEASE_DURATION_MS = TIMING.leaseDurationMs
 
 /** Undefined where this process works without asking: the configuration decides before the command line. */
-export function createElection(config: LazyloadConfig, options: LazyloadOptions, transportOptions: TransportOptions, log: Logger): Election | undefined {
+export function createElection(
+  config: LazyloadConfig,
+  options: LazyloadOptions,
+  transportOptions: TransportOptions,
+  log: Logger,
+): Election | undefined {
   if (!(config.leaderElection ?? options.enableLeaderElection)) return undefined
   const { podName, podNamespace: namespace } = options
-  if (namespace === undefined) throw new Error('leader election needs the namespace of its Lease: set WATCH_NAMESPACE, or enable-leader-election to off')
+  if (namespace === undefined)
+    throw new Error('leader election needs the namespace of its Lease: set WATCH_NAMESPACE, or enable-leader-election to off')
   const identity = `${podName}_${randomUUID()}`
   const lease = `${namespace}/${LEASE_NAME}`
   // a renewal waits for no other request
@@ -38,5 +44,5 @@ export function createElection(config: LazyloadConfig, options: LazyloadOptions,
     },
     onProblem: (error) => log.warn('leader election', { lease, error: error.message }),
   })
-  return { ...election, close: transport.close }
+  return { ...election, close: () => transport.close() }
 }

@@ -17,7 +17,9 @@ export interface HealthState {
 
 /** Only a restart helps. */
 export function liveChecks({ election }: HealthState): readonly Check[] {
-  return [{ name: 'leader-election', problem: election?.isStuck() === true ? 'the lease was lost, and this process did not exit' : undefined }]
+  return [
+    { name: 'leader-election', problem: election?.isStuck() === true ? 'the lease was lost, and this process did not exit' : undefined },
+  ]
 }
 
 /** A replica that stands by learns too, so it watches what the leader watches. */
@@ -26,7 +28,10 @@ export function readyChecks({ informers, election, logSource, prometheus }: Heal
   const missing = informers.filter((informer) => informer.kindMissing()).map(({ type }) => resourceName(type))
   return [
     ...watchChecks(informers),
-    ...needed.map((name) => ({ name: `kind ${name}`, problem: missing.includes(name) ? 'the API server does not know it: its CRD is not installed' : undefined })),
+    ...needed.map((name) => ({
+      name: `kind ${name}`,
+      problem: missing.includes(name) ? 'the API server does not know it: its CRD is not installed' : undefined,
+    })),
     ...(election === undefined ? [] : [{ name: 'lease', problem: leaseProblem(election) }]),
     ...(logSource === undefined ? [] : [{ name: 'access log', problem: logSource() }]),
     ...(prometheus === undefined ? [] : [{ name: 'prometheus', problem: prometheus() }]),
@@ -35,5 +40,7 @@ export function readyChecks({ informers, election, logSource, prometheus }: Heal
 
 function leaseProblem(election: Election): string | undefined {
   const silentMs = election.silentMs()
-  return silentMs > 2 * LEASE_DURATION_MS ? `not read for ${Math.round(silentMs / 1000)} s: ${election.problem() || 'no answer'}` : undefined
+  return silentMs > 2 * LEASE_DURATION_MS
+    ? `not read for ${Math.round(silentMs / 1000)} s: ${election.problem() || 'no answer'}`
+    : undefined
 }

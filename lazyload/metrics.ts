@@ -29,7 +29,12 @@ export function createLazyloadMetrics(options: Omit<MetricsOptions, 'controller'
   const learnFailures = counter('learn_failures_total', 'Writes of learned hosts that failed; they are tried again.')
   const refused = counter('accesslog_refused_streams_total', 'Streams whose sender is not the address of a global-sidecar.')
   const messages = counter('accesslog_messages_total', 'Messages received from global-sidecars.')
-  const entries = new Counter({ name: `${PREFIX}accesslog_entries_total`, help: 'Logged requests, by what could be made of them.', labelNames: ['result'], registers })
+  const entries = new Counter({
+    name: `${PREFIX}accesslog_entries_total`,
+    help: 'Logged requests, by what could be made of them.',
+    labelNames: ['result'],
+    registers,
+  })
   for (const result of ['learnable', 'no-source', 'no-destination', 'broken'] satisfies EntryResult[]) entries.inc({ result }, 0)
   const queries = new Counter({ name: `${PREFIX}prometheus_queries_total`, help: 'Queries, by result.', labelNames: ['result'], registers })
   for (const result of ['success', 'error']) queries.inc({ result }, 0)
@@ -51,14 +56,15 @@ export function createLazyloadMetrics(options: Omit<MetricsOptions, 'controller'
     },
     /** A value that is looked up at the scrape. */
     gauge(name: string, help: string, value: () => number): void {
-      new Gauge({
+      const metric = new Gauge({
         name: PREFIX + name,
         help,
-        registers,
+        registers: [],
         collect() {
           this.set(value())
         },
       })
+      runtime.registry.registerMetric(metric)
     },
   }
 }

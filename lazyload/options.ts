@@ -27,9 +27,19 @@ export function createCommand(version: string, work: (options: LazyloadOptions) 
     .description('Slime lazyload: makes Sidecars of ServiceFences, and learns from access logs or Prometheus who calls whom.')
     .version(version)
     .addOption(new Option('--config <file>', 'configuration of the module, JSON or YAML').default(CONFIG_FILE))
-    .addOption(new Option('--enable-leader-election [boolean]', 'work only while holding the Lease; the configuration may say otherwise').default(false).preset('true').argParser(parseBoolean))
+    .addOption(
+      new Option('--enable-leader-election [boolean]', 'work only while holding the Lease; the configuration may say otherwise')
+        .default(false)
+        .preset('true')
+        .argParser(parseBoolean),
+    )
     .addOption(new Option('--kubeconfig <path>', 'kubeconfig file; without one the ServiceAccount of the pod').env('KUBECONFIG'))
-    .addOption(new Option('--namespaces <list>', 'serve only these namespaces, separated by commas').env('LAZYLOAD_NAMESPACES').default([], 'all').argParser(parseList))
+    .addOption(
+      new Option('--namespaces <list>', 'serve only these namespaces, separated by commas')
+        .env('LAZYLOAD_NAMESPACES')
+        .default([], 'all')
+        .argParser(parseList),
+    )
     .addOption(new Option('--workers <n>', 'fences reconciled at once').default(8).argParser(parseCount))
     .addOption(
       new Option('--log-format <format>', 'json for machines, text for people')

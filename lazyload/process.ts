@@ -1,6 +1,7 @@
 /** Lazyload as a process: every replica watches and learns, the leader also writes Sidecars and fences and asks Prometheus. */
 import type { Logger } from 'winston'
 import { createClient } from '../runtime/client.ts'
+import { collectAtRest } from '../runtime/collect-at-rest.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { createEventRecorder } from '../runtime/events.ts'
 import { loadKubeConfig } from '../runtime/kubeconfig.ts'
@@ -29,10 +30,17 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
   const stop = onSignals(log)
   const connection = { loadConfig: () => loadKubeConfig(options.kubeconfig), userAgent: `slime-lazyload/${version} (${options.podName})` }
   const election = createElection(config, options, connection, log)
-  const metrics = createLazyloadMetrics({ workers: options.workers, election: election === undefined ? undefined : { name: 'lazyload', isLeading: election.isLeading } })
+  const metrics = createLazyloadMetrics({
+    workers: options.workers,
+    election: election === undefined ? undefined : { name: 'lazyload', isLeading: election.isLeading },
+  })
   // the leader's writes ask for the lease; what is learned may be written by any replica
   const observe = (method: string, code: number | string): void => metrics.request(new URL(leaderTransport.server).host, method, code)
-  const leaderTransport = createTransport({ ...connection, observe, ...(election === undefined ? {} : { beforeSend: election.checkWrite }) })
+  const leaderTransport = createTransport({
+    ...connection,
+    observe,
+    ...(election === undefined ? {} : { beforeSend: election.checkWrite }),
+  })
   const anyTransport = createTransport({ ...connection, observe })
   const anyClient = createClient(anyTransport)
   const events = createEventRecorder({
@@ -42,7 +50,15 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     instance: options.podName,
     onProblem: (error) => log.warn('event not sent', { error: messageOf(error) }),
   })
-  const controller = createController({ config, client: createClient(leaderTransport), events, log, metrics, workers: options.workers, namespaces: options.namespaces })
+  const controller = createController({
+    config,
+    client: createClient(leaderTransport),
+    events,
+    log,
+    metrics,
+    workers: options.workers,
+    namespaces: options.namespaces,
+  })
   const { caches } = controller
   const learner = createLearner({
     client: anyClient,
@@ -71,6 +87,13 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
   const aux = await startAux({ config, health, metrics, log, fences: caches.fences.values, client: anyClient })
   const watchesEnd = new AbortController()
   const watching = controller.watch(watchesEnd.signal)
+  collectAtRest(
+    {
+      worked: () => controller.worked() + learner.written(),
+      isBusy: () => !caches.fences.synced() || controller.queue.running().length > 0,
+    },
+    watchesEnd.signal,
+  )
   const learning = learner.run()
   try {
     await controller.whenSynced(stop)

@@ -62,7 +62,10 @@ function createLogSource({ config, controller, learner, metrics, log }: SourceOp
     if (refused.has(sender)) return
     if (refused.size >= 1000) refused.clear()
     refused.add(sender)
-    log.warn('access log refused: not from a global-sidecar', { address: sender, remedy: 'general.checkLogSource: false, where the network hides addresses' })
+    log.warn('access log refused: not from a global-sidecar', {
+      address: sender,
+      remedy: 'general.checkLogSource: false, where the network hides addresses',
+    })
   }
 
   return {
@@ -79,7 +82,9 @@ function createLogSource({ config, controller, learner, metrics, log }: SourceOp
           onRefused,
         })
       } catch (error) {
-        throw new Error(`access log: cannot listen on port ${address.port}: ${messageOf(error)}. Set global.misc.log_source_port.`, { cause: error })
+        throw new Error(`access log: cannot listen on port ${address.port}: ${messageOf(error)}. Set global.misc.log_source_port.`, {
+          cause: error,
+        })
       }
       log.info('receiving access logs', { port: server.port })
     },
@@ -91,7 +96,8 @@ function createLogSource({ config, controller, learner, metrics, log }: SourceOp
 }
 
 function createQuerySource({ config, controller, learner, metrics, log }: SourceOptions): Source {
-  if (config.prometheus === undefined) return { listen: nothing, ask: nothing, logProblem: undefined, queryProblem: undefined, close: () => {} }
+  if (config.prometheus === undefined)
+    return { listen: nothing, ask: nothing, logProblem: undefined, queryProblem: undefined, close: () => {} }
   let failing = false
   const poller = createPoller({
     client: createPrometheusClient(config.prometheus),
@@ -109,6 +115,12 @@ function createQuerySource({ config, controller, learner, metrics, log }: Source
       failing = error !== undefined
     },
   })
-  controller.onNewFence(poller.askSoon)
-  return { listen: nothing, ask: poller.run, logProblem: undefined, queryProblem: poller.problem, close: () => {} }
+  controller.onNewFence((key) => poller.askSoon(key))
+  return {
+    listen: nothing,
+    ask: async (signal) => await poller.run(signal),
+    logProblem: undefined,
+    queryProblem: poller.problem,
+    close: () => {},
+  }
 }

@@ -50,13 +50,14 @@ interface LogLine {
 export async function readAuditLog(file: string, since?: Date): Promise<AuditEvent[]> {
   const events: AuditEvent[] = []
   for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) {
-    const event = parseLine(line)
+    const event = parseAuditLine(line)
     if (event !== undefined && (since === undefined || event.requestReceivedTimestamp >= since)) events.push(event)
   }
   return events
 }
 
-function parseLine(line: string): AuditEvent | undefined {
+/** One line of the log; undefined where it is not whole. */
+export function parseAuditLine(line: string): AuditEvent | undefined {
   if (!line.endsWith('}')) return undefined // The last line may be half written.
   const { verb, requestURI, userAgent, user, objectRef, responseStatus, ...times } = JSON.parse(line) as LogLine
   return {

@@ -19,6 +19,8 @@ export interface ListOptions {
   readonly limit?: number
   readonly resourceVersion?: string
   readonly resourceVersionMatch?: 'NotOlderThan' | 'Exact'
+  /** What is kept of each object, page by page: a large list is never in memory as a whole. */
+  readonly map?: (object: KubeObject) => KubeObject
   /** Only `metadata` of each object (PartialObjectMetadata). */
   readonly metadataOnly?: boolean
   readonly signal?: AbortSignal
@@ -52,7 +54,7 @@ export function createClient(transport: Transport, { pageSize = PAGE }: { readon
     options: ListOptions,
     token: string | undefined,
   ): Promise<{ list: ObjectList; next: string | undefined }> {
-    const { namespace, signal, metadataOnly, limit, ...query } = options
+    const { namespace, signal, metadataOnly, limit, map = (item) => item, ...query } = options
     const body = (await transport.request({
       method: 'GET',
       path: collectionPath(type, namespace),
@@ -64,7 +66,7 @@ export function createClient(transport: Transport, { pageSize = PAGE }: { readon
       ...(metadataOnly === true ? { accept: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1' } : {}),
     })) as { metadata?: { resourceVersion?: string; continue?: string }; items?: KubeObject[] | null }
     // a list's items carry neither apiVersion nor kind
-    const items = (body.items ?? []).map((item) => ({ ...item, apiVersion: type.apiVersion, kind: type.kind }))
+    const items = (body.items ?? []).map((item) => map({ ...item, apiVersion: type.apiVersion, kind: type.kind }))
     const next = body.metadata?.continue
     return { list: { resourceVersion: body.metadata?.resourceVersion ?? '', items }, next: next === '' ? undefined : next }
   }

@@ -15,6 +15,8 @@ export interface InformerOptions {
   readonly labelSelector?: string | undefined
   /** What is kept of an object: smaller is better, `metadata` must stay. */
   readonly transform?: (object: KubeObject) => KubeObject
+  /** List in pages: costs the API server more than one answer out of its cache, but the whole is never in memory as it came. */
+  readonly paged?: boolean
   /** After every change of the cache; `previous` or `current` is undefined for new and gone objects. Must not throw and must not wait. */
   readonly onChange?: (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
   /** The kind can be watched again after it was missing or forbidden. */
@@ -96,9 +98,8 @@ export function createInformer(options: InformerOptions) {
 
   function replace(key: string, object: KubeObject, source: ChangeSource): void {
     const previous = store.get(key)
-    const current = transform(object)
-    store.set(key, current)
-    onChange(previous, current, source)
+    store.set(key, object)
+    onChange(previous, object, source)
   }
 
   function drop(object: KubeObject): void {
@@ -142,7 +143,14 @@ export function createInformer(options: InformerOptions) {
   async function relist(signal: AbortSignal): Promise<void> {
     relists++
     // `0` is served from the API server's cache, as client-go does; after a 410 the list must be as new as the error was
-    const list = await client.list(type, { namespace, labelSelector, signal, ...(relists === 1 ? { resourceVersion: '0' } : {}) })
+    const fromCache = relists === 1 && options.paged !== true
+    const list = await client.list(type, {
+      namespace,
+      labelSelector,
+      signal,
+      map: transform,
+      ...(fromCache ? { resourceVersion: '0' } : {}),
+    })
     const seen = new Set<string>()
     // etcd was restored from a backup: what is known of later versions never happened
     const rewritten = compareResourceVersions(list.resourceVersion, newest) < 0
@@ -178,7 +186,7 @@ export function createInformer(options: InformerOptions) {
       if (event.type !== 'BOOKMARK') {
         const object = { ...event.object, apiVersion: type.apiVersion, kind: type.kind }
         if (event.type === 'DELETED') drop(object)
-        else put(object)
+        else put(transform(object))
       }
       resourceVersion = newest = at
     }
@@ -242,7 +250,7 @@ export function createInformer(options: InformerOptions) {
       if (!synced) await new Promise<void>((resolve) => waiting.push(resolve))
     },
     /** Takes in the answer of a write, so that the next reconcile sees it before its watch event comes. */
-    record: (object: KubeObject) => put(object, 'write'),
+    record: (object: KubeObject) => put(transform(object), 'write'),
     /** Takes in that an object is gone. */
     forget(object: KubeObject) {
       const key = keyOf(object)

@@ -440,6 +440,10 @@ wait_for_slimeboots() {
     [ -n "$name" ] || continue
     while :; do
       read -r generation observed status reason message <<<"$(ready_of "$namespace" "$name")"
+      if [ -z "$generation" ] && [ -z "$(k get slimeboot "$name" -n "$namespace" --ignore-not-found -o name 2>&1)" ]; then
+        note "SlimeBoot $namespace/$name was deleted and is gone"
+        continue 2
+      fi
       # A condition of an earlier generation, or of the earlier operator, tells nothing.
       if [ -n "$generation" ] && [ "${observed:-none}" = "$generation" ]; then
         [ "$status" != True ] || break

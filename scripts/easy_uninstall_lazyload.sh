@@ -376,7 +376,7 @@ owned_objects() {
       namespace = $3 == "-" ? "" : $3
       self = group "/" $2 "/" namespace "/" $4
       ours = substr($5, index($5, "=") + 1) == self && index($5, "=") > 0
-      helm = $5 == "-" && index(served, " " $7 "/" $8 " ") > 0
+      helm = $5 == "-" && index(served, " " $7 "/" $8 " ") > 0 && ($10 == $7 "/" $8 || ($3 == $7 && $11 == $8))
     }
     index(kept, " " substr($5, 1, index($5, "=") - 1) " ") > 0 { next }
     (ours || helm) && !seen[self]++ { print $1, $2, $3, $4, $6, $9 }'
@@ -391,9 +391,10 @@ known_kinds() {
   done
 }
 
-# Objects with the label $1: apiVersion Kind namespace name owned catch-all release-namespace release-name finalizers.
+# Objects with the label $1: apiVersion Kind namespace name owned catch-all release-namespace release-name finalizers,
+# and for whom the earlier operator made it: primary-resource and owner. Helm's marks alone may be of somebody's own release.
 list_marked() {
-  k get "${KNOWN_KINDS%,}" -A -l "$1" -o 'go-template={{range .items}}{{.apiVersion}} {{.kind}} {{or .metadata.namespace "-"}} {{.metadata.name}}{{with .metadata.annotations}} {{or (index . "config.netease.com/owned") "-"}} {{or (index . "config.netease.com/catch-all") "-"}} {{or (index . "meta.helm.sh/release-namespace") "-"}} {{or (index . "meta.helm.sh/release-name") "-"}}{{else}} - - - -{{end}} {{range .metadata.finalizers}}{{.}},{{else}}-{{end}}{{"\n"}}{{end}}' 2>"$WORK/error" ||
+  k get "${KNOWN_KINDS%,}" -A -l "$1" -o 'go-template={{range .items}}{{.apiVersion}} {{.kind}} {{or .metadata.namespace "-"}} {{.metadata.name}}{{with .metadata.annotations}} {{or (index . "config.netease.com/owned") "-"}} {{or (index . "config.netease.com/catch-all") "-"}} {{or (index . "meta.helm.sh/release-namespace") "-"}} {{or (index . "meta.helm.sh/release-name") "-"}}{{else}} - - - -{{end}} {{range .metadata.finalizers}}{{.}},{{else}}-{{end}}{{with .metadata.annotations}} {{or (index . "operator-sdk/primary-resource") "-"}}{{else}} -{{end}} {{range .metadata.ownerReferences}}{{if eq .kind "SlimeBoot"}}{{.name}}{{end}}{{end}}{{"\n"}}{{end}}' 2>"$WORK/error" ||
     keep_error
 }
 

@@ -57,7 +57,7 @@ export async function settle(stage: Stage, deployments: readonly (readonly [name
   for (let quiet = 0; quiet < restMs; ) {
     const since = new Date()
     await new Promise((resolve) => setTimeout(resolve, 1000))
-    quiet = (await requestsOf(stage, byOperator, since)).work.length === 0 ? quiet + 1000 : 0
+    quiet = requestsOf(stage, byOperator, since).work.length === 0 ? quiet + 1000 : 0
   }
 }
 

@@ -57,7 +57,7 @@ async function measure(run: Run): Promise<PeerNumbers> {
   const idleFrom = cpuSeconds(peer.pid)
   run.show(`the Helm operator, idle for ${run.idleSeconds} s`)
   await sleep(run.idleSeconds * 1000)
-  const idle = await requestsOf(stage, byPeer, idleSince)
+  const idle = requestsOf(stage, byPeer, idleSince)
   return {
     ...numbers,
     mib: residentMiB(peer.pid),

@@ -124,7 +124,11 @@ export async function startAccessLogServer(options: AccessLogServerOptions): Pro
 /** On all addresses, IPv4 and IPv6, unless one is given; a machine without IPv6 has only the former. */
 async function listen(server: Server, { host, port }: Address): Promise<number> {
   const bind = (at: string): Promise<number> =>
-    new Promise((resolve, reject) => server.bindAsync(`${at}:${port}`, ServerCredentials.createInsecure(), (error, bound) => (error === null ? resolve(bound) : reject(error))))
+    new Promise((resolve, reject) =>
+      server.bindAsync(`${at}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      ),
+    )
   if (host !== undefined) return await bind(host.includes(':') ? `[${host}]` : host)
   try {
     return await bind('[::]')

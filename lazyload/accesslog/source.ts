@@ -14,8 +14,6 @@ export interface AccessLogSourceOptions extends DestinationLookup {
 /** `learnable`: names a caller and a host; `no-source`: nobody knows the address; `no-destination`: not forwarded within the mesh. */
 export type EntryResult = 'learnable' | 'no-source' | 'no-destination' | 'broken'
 
-export type AccessLogSource = ReturnType<typeof createAccessLogSource>
-
 export function createAccessLogSource(options: AccessLogSourceOptions) {
   const { servicesOf, learn, observe = () => {} } = options
 

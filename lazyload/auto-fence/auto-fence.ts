@@ -23,8 +23,6 @@ export interface AutoFenceOptions {
   readonly revision: string | undefined
 }
 
-export type AutoFence = ReturnType<typeof createAutoFence>
-
 export function createAutoFence({ client, fences, service, namespace, decision, inScope, revision }: AutoFenceOptions) {
   /** Undefined: not known yet, because the namespace is not in the cache; its event brings this key back. */
   function wanted(key: string): boolean | undefined {

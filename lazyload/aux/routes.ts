@@ -21,7 +21,12 @@ const REMEDY = 'Only from the pod itself: kubectl port-forward, or kubectl debug
  * `GET /log/slime`, `PUT /log/slime?level=debug`, `POST /<module>/debug/svfReset?ns=NAMESPACE[&name=FENCE]` (also GET, as upstream).
  * The port has no authentication, so what changes something is only for callers on the pod's loopback.
  */
-export function createRoutes({ log, module, fences, reset }: RouteOptions): (request: IncomingMessage, url: URL) => Promise<Answer | undefined> {
+export function createRoutes({
+  log,
+  module,
+  fences,
+  reset,
+}: RouteOptions): (request: IncomingMessage, url: URL) => Promise<Answer | undefined> {
   function logLevel(request: IncomingMessage, level: string | null): Answer {
     if (request.method === 'GET') return { code: 200, text: `Slime log level is ${log.level}.\n` }
     if (request.method !== 'PUT' && request.method !== 'POST') return { code: 405, text: 'Wrong request method\n' }
@@ -42,12 +47,15 @@ export function createRoutes({ log, module, fences, reset }: RouteOptions): (req
     const results = await Promise.allSettled(found.map(reset))
     const failures = results.flatMap((result) => (result.status === 'rejected' ? [messageOf(result.reason)] : []))
     log.info('reset', { namespace, name, fences: found.length, failures: failures.length })
-    return failures.length === 0 ? { code: 200, text: 'succeed\n' } : { code: 500, text: `${failures.length} of ${found.length} failed: ${failures[0]}\n` }
+    return failures.length === 0
+      ? { code: 200, text: 'succeed\n' }
+      : { code: 500, text: `${failures.length} of ${found.length} failed: ${failures[0]}\n` }
   }
 
   return async (request, { pathname, searchParams }) => {
     if (pathname === '/log/slime') return logLevel(request, searchParams.get('level'))
-    if (pathname === `/${module}/debug/svfReset` && ['GET', 'POST'].includes(request.method ?? '')) return await svfReset(request, searchParams)
+    if (pathname === `/${module}/debug/svfReset` && ['GET', 'POST'].includes(request.method ?? ''))
+      return await svfReset(request, searchParams)
     return undefined
   }
 }

@@ -29,11 +29,18 @@ export async function startAux({ config, health, metrics, log, fences, client }:
     onProblem: (error: Error) => log.error('auxiliary server', { error: error.message }),
   }
   const addresses = [config.auxAddress, config.metricsAddress].filter((address) => address !== undefined)
-  const servers = await Promise.all(distinct(addresses).map(async (address, index) => await startHealthServer({ ...base, address, ...(index === 0 && address === config.auxAddress ? { handle } : {}) })))
+  const servers = await Promise.all(
+    distinct(addresses).map(
+      async (address, index) =>
+        await startHealthServer({ ...base, address, ...(index === 0 && address === config.auxAddress ? { handle } : {}) }),
+    ),
+  )
   log.info('serving /modules/livez, /modules/readyz, /metrics', { ports: servers.map(({ port }) => port) })
   return { close: () => servers.forEach((server) => server.close()) }
 }
 
 function distinct(addresses: readonly Address[]): readonly Address[] {
-  return addresses.filter(({ host, port }, index) => port === 0 || addresses.findIndex((other) => other.host === host && other.port === port) === index)
+  return addresses.filter(
+    ({ host, port }, index) => port === 0 || addresses.findIndex((other) => other.host === host && other.port === port) === index,
+  )
 }

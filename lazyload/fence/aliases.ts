@@ -13,7 +13,8 @@ export function readAliases(general: ConfigReader): readonly AliasRule[] {
   return general.objects('domainAliases').map((rule) => {
     const pattern = rule.parsed(/$^/g, (value) => new RegExp(String(value).replaceAll('(?P<', '(?<'), 'g'), 'pattern')
     const templates = rule.list('templates')
-    if (rule.value('pattern') === undefined || templates.length === 0) rule.problems.push('general.domainAliases needs pattern and templates in each entry')
+    if (rule.value('pattern') === undefined || templates.length === 0)
+      rule.problems.push('general.domainAliases needs pattern and templates in each entry')
     return { pattern, templates }
   })
 }
@@ -24,6 +25,8 @@ export function aliasesOf(host: string, rules: readonly AliasRule[]): readonly s
     const matches = [...host.matchAll(pattern)]
     const groups = matches.length === 1 ? matches[0]!.groups : undefined
     if (groups === undefined) return []
-    return templates.map((template) => template.replaceAll(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced?: string, bare?: string) => groups[braced ?? bare ?? ''] ?? ''))
+    return templates.map((template) =>
+      template.replaceAll(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced?: string, bare?: string) => groups[braced ?? bare ?? ''] ?? ''),
+    )
   })
 }

@@ -79,7 +79,8 @@ export function computeDomains(input: DomainInput): ComputedDomains {
   }
   for (const entry of input.spec.labelSelector ?? []) {
     const labels = entry?.selector ?? {}
-    if (Object.keys(labels).length > 0) for (const host of input.servicesWith(labels)) add(host, { status: 'ACTIVE', source: 'labelSelector' })
+    if (Object.keys(labels).length > 0)
+      for (const host of input.servicesWith(labels)) add(host, { status: 'ACTIVE', source: 'labelSelector' })
   }
 
   const forgotten: string[] = []
@@ -97,7 +98,10 @@ export function computeDomains(input: DomainInput): ComputedDomains {
 }
 
 /** A learned host as it stands now; undefined when its time is over. */
-function age(host: string, input: DomainInput): { readonly domain: Omit<Domain, 'hosts'>; readonly idleAt: number | undefined } | undefined {
+function age(
+  host: string,
+  input: DomainInput,
+): { readonly domain: Omit<Domain, 'hosts'>; readonly idleAt: number | undefined } | undefined {
   const { previous, observation, now, maxIdleMs } = input
   const before = isLearned(previous[host]?.source) ? previous[host] : undefined
   const source = before?.source ?? input.source
@@ -108,9 +112,16 @@ function age(host: string, input: DomainInput): { readonly domain: Omit<Domain, 
   if (input.source === 'accesslog' || observation?.hosts.has(host) === true) return active
   const missingSince = before?.status === 'EXPIREWAIT' ? before.missingSince : undefined
   if (observation === undefined && missingSince === undefined) return active
-  if (observation !== undefined && missingSince !== undefined && observation.at - Date.parse(missingSince) >= input.intervalMs * INTERVAL_SHARE)
+  if (
+    observation !== undefined &&
+    missingSince !== undefined &&
+    observation.at - Date.parse(missingSince) >= input.intervalMs * INTERVAL_SHARE
+  )
     return undefined
-  return { domain: { status: 'EXPIREWAIT', source, learnedAt, missingSince: missingSince ?? new Date(observation!.at).toISOString() }, idleAt }
+  return {
+    domain: { status: 'EXPIREWAIT', source, learnedAt, missingSince: missingSince ?? new Date(observation!.at).toISOString() },
+    idleAt,
+  }
 }
 
 function isLearned(source: DomainSource | undefined): boolean {

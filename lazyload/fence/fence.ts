@@ -74,11 +74,11 @@ export interface StoredDomain {
 const STATES: readonly DomainState[] = ['ACTIVE', 'EXPIRE', 'EXPIREWAIT']
 
 export function specOf(fence: KubeObject): FenceSpec {
-  return (fence['spec'] ?? {}) as FenceSpec
+  return fence['spec'] ?? {}
 }
 
 export function statusOf(fence: KubeObject): FenceStatus {
-  return (fence['status'] ?? {}) as FenceStatus
+  return fence['status'] ?? {}
 }
 
 export function isEnabled(fence: KubeObject): boolean {

@@ -20,23 +20,38 @@ export interface FenceReconcilerOptions {
   readonly serviceSelector: (key: string) => Labels | undefined
   readonly serviceLabel: string
   readonly hosts: HostOptions
-  readonly domains: Pick<DomainInput, 'source' | 'intervalMs' | 'maxIdleMs' | 'destinationsOf' | 'destinationsOfAll' | 'servicesWith' | 'aliasesOf' | 'isExternal'>
+  readonly domains: Pick<
+    DomainInput,
+    'source' | 'intervalMs' | 'maxIdleMs' | 'destinationsOf' | 'destinationsOfAll' | 'servicesWith' | 'aliasesOf' | 'isExternal'
+  >
   readonly observation: (key: string) => Observation | undefined
   readonly queryProblem: (key: string) => string | undefined
   readonly onSidecar?: (fence: KubeObject, outcome: SidecarOutcome | 'failed', computed: ComputedDomains) => void
   readonly now?: () => number
 }
 
-export type FenceReconciler = ReturnType<typeof createFenceReconciler>
-
 /** Timers of Node hold at most 24.8 days. */
 const MAX_REQUEUE_MS = 24 * 3_600_000
 const NO_CRD_MS = 30_000
 
 export function createFenceReconciler(options: FenceReconcilerOptions) {
-  const { client, fences, sidecars, serviceSelector, serviceLabel, hosts, observation, queryProblem, onSidecar = () => {}, now = Date.now } = options
+  const {
+    client,
+    fences,
+    sidecars,
+    serviceSelector,
+    serviceLabel,
+    hosts,
+    observation,
+    queryProblem,
+    onSidecar = () => {},
+    now = Date.now,
+  } = options
 
-  async function applySidecar(fence: KubeObject, computed: ComputedDomains): Promise<{ state: SidecarState; error?: unknown }> {
+  async function applySidecar(
+    fence: KubeObject,
+    computed: ComputedDomains,
+  ): Promise<{ readonly state: SidecarState; readonly error?: ApiError }> {
     const { name, namespace = '' } = fence.metadata
     try {
       if (!isEnabled(fence)) {
@@ -73,11 +88,20 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         now: time,
       })
       const { state, error } = await applySidecar(fence, computed)
-      const patch = statusPatch({ fence, computed, stableHosts: hosts.stableHosts, sidecar: state, queryProblem: queryProblem(key), now: new Date(time) })
+      const patch = statusPatch({
+        fence,
+        computed,
+        stableHosts: hosts.stableHosts,
+        sidecar: state,
+        queryProblem: queryProblem(key),
+        now: new Date(time),
+      })
       if (patch !== undefined) fences.record(await client.mergePatch(refOf(SERVICE_FENCE, fence), patch, FIELD_MANAGER, 'status'))
       if (error !== undefined) throw error
       if (state.kind === 'no-crd') return { requeueAfterMs: NO_CRD_MS, failed: 'error' }
-      return { requeueAfterMs: computed.changesAt === undefined ? undefined : Math.min(Math.max(0, computed.changesAt - now()), MAX_REQUEUE_MS) }
+      return {
+        requeueAfterMs: computed.changesAt === undefined ? undefined : Math.min(Math.max(0, computed.changesAt - now()), MAX_REQUEUE_MS),
+      }
     },
   }
 }

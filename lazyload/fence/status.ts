@@ -39,7 +39,8 @@ function statusOfInput({ fence, computed, stableHosts, sidecar, queryProblem, no
   const previous = statusOf(fence).conditions ?? []
   const conditions = [ready(sidecar), accepted(computed.invalid), learning(fence, queryProblem)].map((condition) => {
     const before = previous.find(({ type }) => type === condition.type)
-    const lastTransitionTime = before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : secondsOf(now)
+    const lastTransitionTime =
+      before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : secondsOf(now)
     return { ...condition, observedGeneration: generation, lastTransitionTime }
   })
   return {
@@ -72,7 +73,12 @@ function ready(sidecar: SidecarState): FenceCondition {
 function accepted(invalid: readonly string[]): FenceCondition {
   return invalid.length === 0
     ? { type: 'Accepted', status: 'True', reason: 'Valid', message: 'Every host in spec can be used.' }
-    : { type: 'Accepted', status: 'False', reason: 'InvalidHost', message: `Not used, because they are neither host names nor <namespace>/*: ${[...invalid].sort().join(', ')}.` }
+    : {
+        type: 'Accepted',
+        status: 'False',
+        reason: 'InvalidHost',
+        message: `Not used, because they are neither host names nor <namespace>/*: ${[...invalid].sort().join(', ')}.`,
+      }
 }
 
 function learning(fence: KubeObject, queryProblem: string | undefined): FenceCondition {
@@ -80,7 +86,10 @@ function learning(fence: KubeObject, queryProblem: string | undefined): FenceCon
   if (!isEnabled(fence)) return not('Disabled', 'spec.enable is not true.')
   const learned = Object.keys(statusOf(fence).metricStatus ?? {}).length
   if (learned >= MAX_LEARNED)
-    return not('TooManyHosts', `${MAX_LEARNED} hosts are learned, no more are taken. Something may call hosts at random; reset the fence, or put what it needs into spec.host.`)
+    return not(
+      'TooManyHosts',
+      `${MAX_LEARNED} hosts are learned, no more are taken. Something may call hosts at random; reset the fence, or put what it needs into spec.host.`,
+    )
   if (queryProblem !== undefined) return not('QueryFailed', queryProblem.slice(0, 1000))
   return { type: 'Learning', status: 'True', reason: 'Learning', message: 'Hosts that are called are added.' }
 }

@@ -45,6 +45,7 @@ export function createLearner(options: LearnerOptions) {
   const queue = createWorkQueue({ firstBackoffMs: 200, maxBackoffMs: MAX_BACKOFF_MS })
   const full = new Set<string>()
   let closing = false
+  let written = 0
 
   /** Under another key: an older controller wrote short names. */
   function isKnownOtherwise(fence: KubeObject, host: string): boolean {
@@ -91,6 +92,7 @@ export function createLearner(options: LearnerOptions) {
       else return { retry: true, failed: 'error' }
       return {}
     }
+    written++
     settle(key, hosts)
     onLearned?.(key, [...hosts.keys()])
     return {}
@@ -111,6 +113,8 @@ export function createLearner(options: LearnerOptions) {
     learn,
     /** Hosts that wait to be written. */
     pending: () => pending.values().reduce((sum, hosts) => sum + hosts.size, 0),
+    /** Writes so far. */
+    written: () => written,
     /** Writes until `close`. */
     async run(): Promise<void> {
       await runWorkers({ queue, concurrency, reconcile: write, onPanic: (key, error) => onProblem?.(key, error) })

@@ -15,7 +15,8 @@ export type LogFormat = 'json' | 'text'
 export function createLogger({ level, rotate }: LogConfig, format: LogFormat, out: Writable = process.stdout): Logger {
   const { combine, timestamp, json, printf, errors } = winston.format
   const text = printf(
-    ({ timestamp: time, level: name, message, ...rest }) => `${String(time).slice(11, 23)} ${name.padEnd(5)} ${String(message)}${fieldsText(rest)}`,
+    ({ timestamp: time, level: name, message, ...rest }) =>
+      `${String(time).slice(11, 23)} ${name.padEnd(5)} ${String(message)}${fieldsText(rest)}`,
   )
   const stream = rotate === undefined ? out : createRotatingFile(rotate, out)
   return winston.createLogger({

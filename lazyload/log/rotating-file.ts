@@ -28,10 +28,11 @@ export function createRotatingFile(config: RotationConfig, fallback: Writable, r
   function open(): RotatingFileStream {
     const { dir, name, extension } = partsOf(config.file)
     const opened = createStream(
-      (time, index = 1) => (time instanceof Date ? backupName(name, extension, new Date(time.getTime() + index - 1), config.compress) : basename(config.file)),
+      (time, index = 1) =>
+        time instanceof Date ? backupName(name, extension, new Date(time.getTime() + index - 1), config.compress) : basename(config.file),
       { path: dir, size: `${config.maxSizeMB}M`, mode: 0o600, ...(config.compress ? { compress: 'gzip' } : {}) },
     )
-    const clean = (): void => void removeOldBackups(config).catch((error: unknown) => complain(error))
+    const clean = (): void => void removeOldBackups(config).catch((error: unknown) => complain('old log files are not removed', error))
     opened.on('open', clean)
     opened.on('rotated', clean)
     opened.on('error', (error) => giveUp(opened, error))
@@ -42,14 +43,15 @@ export function createRotatingFile(config: RotationConfig, fallback: Writable, r
     if (file !== failed) return
     file = undefined
     retryAt = performance.now() + retryMs
-    complain(error)
+    complain(`the log file fails, logging to stdout; next try in ${retryMs / 1000} s`, error)
     // what a failed rotation left behind takes the place that the next one needs
     void removeOldBackups(config).catch(() => {})
   }
 
-  function complain(error: unknown): void {
-    const message = `the log file fails, logging to stdout; next try in ${retryMs / 1000} s`
-    fallback.write(`${JSON.stringify({ level: 'error', message, file: config.file, error: String(error), timestamp: new Date().toISOString() })}\n`)
+  function complain(message: string, error: unknown): void {
+    fallback.write(
+      `${JSON.stringify({ level: 'error', message, file: config.file, error: String(error), timestamp: new Date().toISOString() })}\n`,
+    )
   }
 
   return new Writable({

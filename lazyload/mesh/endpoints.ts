@@ -36,7 +36,10 @@ function addressesOf(slice: KubeObject | undefined): readonly string[] {
 /** For the cache: Service and addresses. */
 export function slimEndpointSlice(object: KubeObject): KubeObject {
   const { name, namespace = '', uid = '', resourceVersion = '', labels } = object.metadata
-  const { addressType, endpoints } = object as { readonly addressType?: string; readonly endpoints?: readonly { readonly addresses?: readonly string[] | null }[] | null }
+  const { addressType, endpoints } = object as {
+    readonly addressType?: string
+    readonly endpoints?: readonly { readonly addresses?: readonly string[] | null }[] | null
+  }
   const service = labels?.[SERVICE_NAME]
   const addresses = addressType === 'FQDN' ? [] : (endpoints ?? []).flatMap((endpoint) => (endpoint.addresses ?? []).map(canonicalAddress))
   return {

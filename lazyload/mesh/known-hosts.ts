@@ -58,17 +58,32 @@ function hostsOf(entry: KubeObject | undefined): readonly string[] {
 export function slimServiceEntry(object: KubeObject): KubeObject {
   const { name, namespace = '', uid = '', resourceVersion = '' } = object.metadata
   const { hosts } = (object['spec'] ?? {}) as { readonly hosts?: readonly string[] | null }
-  return { apiVersion: object.apiVersion, kind: object.kind, metadata: { name, namespace, uid, resourceVersion }, hosts: (hosts ?? []).map((host) => host.toLowerCase()) }
+  return {
+    apiVersion: object.apiVersion,
+    kind: object.kind,
+    metadata: { name, namespace, uid, resourceVersion },
+    hosts: (hosts ?? []).map((host) => host.toLowerCase()),
+  }
 }
 
 /** For the cache: labels and selector. */
 export function slimService(object: KubeObject): KubeObject {
   const { name, namespace = '', uid = '', resourceVersion = '', labels, deletionTimestamp } = object.metadata
-  const { selector, type } = (object['spec'] ?? {}) as { readonly selector?: Readonly<Record<string, string>> | null; readonly type?: string }
+  const { selector, type } = (object['spec'] ?? {}) as {
+    readonly selector?: Readonly<Record<string, string>> | null
+    readonly type?: string
+  }
   return {
     apiVersion: object.apiVersion,
     kind: object.kind,
-    metadata: { name, namespace, uid, resourceVersion, ...(labels === undefined ? {} : { labels }), ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }) },
+    metadata: {
+      name,
+      namespace,
+      uid,
+      resourceVersion,
+      ...(labels === undefined ? {} : { labels }),
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+    },
     // an ExternalName Service selects nothing, whatever it says
     selector: type === 'ExternalName' ? undefined : (selector ?? undefined),
   }

@@ -36,20 +36,26 @@ export function slimVirtualService(object: KubeObject): KubeObject {
     apiVersion: object.apiVersion,
     kind: object.kind,
     metadata: { name, namespace, ...(labels === undefined ? {} : { labels }), uid: uid ?? '', resourceVersion: resourceVersion ?? '' },
-    routed: readVirtualService((object['spec'] ?? {}) as VirtualServiceSpec, namespace),
+    routed: readVirtualService(object['spec'] ?? {}, namespace),
   }
 }
 
 function readVirtualService({ hosts, gateways, http, tcp, tls }: VirtualServiceSpec, namespace: string): RoutedHosts {
-  if (gateways !== undefined && gateways !== null && gateways.length > 0 && !gateways.includes('mesh')) return { hosts: [], destinations: [], delegates: [] }
+  if (gateways !== undefined && gateways !== null && gateways.length > 0 && !gateways.includes('mesh'))
+    return { hosts: [], destinations: [], delegates: [] }
   const complete = (host: string): string => completeShortName(host.toLowerCase(), namespace)
-  const routes = [...(http ?? []), ...(tcp ?? []), ...(tls ?? [])]
   const destinations = [
-    ...routes.flatMap((route) => [...(route?.route ?? []), ...((route as HttpRoute | null)?.mirrors ?? [])].map((to) => to?.destination?.host)),
-    ...(http ?? []).map((route) => route?.mirror?.host),
+    ...[...(http ?? []), ...(tcp ?? []), ...(tls ?? [])].flatMap((route) => (route?.route ?? []).map((to) => to?.destination?.host)),
+    ...(http ?? []).flatMap((route) => [route?.mirror?.host, ...(route?.mirrors ?? []).map((to) => to?.destination?.host)]),
   ]
-  const delegates = (http ?? []).map((route) => (route?.delegate?.name === undefined ? undefined : `${route.delegate.namespace || namespace}/${route.delegate.name}`))
-  return { hosts: (hosts ?? []).map(complete), destinations: unique(destinations.filter(isText).map(complete)), delegates: unique(delegates.filter(isText)) }
+  const delegates = (http ?? []).map((route) =>
+    route?.delegate?.name === undefined ? undefined : `${route.delegate.namespace || namespace}/${route.delegate.name}`,
+  )
+  return {
+    hosts: (hosts ?? []).map(complete),
+    destinations: unique(destinations.filter(isText).map(complete)),
+    delegates: unique(delegates.filter(isText)),
+  }
 }
 
 export interface VirtualServiceIndex {
@@ -96,12 +102,16 @@ export function createVirtualServiceIndex(): VirtualServiceIndex {
     },
     destinationsOf(host) {
       const keys = [host, ...wildcardsFor(host)].flatMap((pattern) => [...(byHost.get(pattern) ?? [])])
-      return unique(keys.flatMap(destinationsFrom)).filter((destination) => destination !== host).sort()
+      return unique(keys.flatMap(destinationsFrom))
+        .filter((destination) => destination !== host)
+        .sort()
     },
     destinationsOfAll(namespace) {
       const inside = (host: string): boolean => serviceOf(host)?.startsWith(`${namespace}/`) === true
       const keys = [...byHost].filter(([host]) => inside(host)).flatMap(([, found]) => [...found])
-      return unique(keys.flatMap(destinationsFrom)).filter((destination) => !inside(destination)).sort()
+      return unique(keys.flatMap(destinationsFrom))
+        .filter((destination) => !inside(destination))
+        .sort()
     },
     has: (host) => byHost.has(host),
   }
@@ -110,7 +120,10 @@ export function createVirtualServiceIndex(): VirtualServiceIndex {
 /** `*.b.c`, `*.c`, `*` for `a.b.c`. */
 function wildcardsFor(host: string): readonly string[] {
   const labels = host.split('.')
-  return [...labels.keys()].slice(1).map((from) => `*.${labels.slice(from).join('.')}`).concat('*')
+  return [...labels.keys()]
+    .slice(1)
+    .map((from) => `*.${labels.slice(from).join('.')}`)
+    .concat('*')
 }
 
 function routedOf(object: KubeObject): RoutedHosts {

@@ -48,7 +48,11 @@ export function createPrometheusClient({ address, authorization, timeoutMs }: Pr
       url.searchParams.set('query', text)
       const headers = { accept: 'application/json', ...(authorization === undefined ? {} : { authorization }) }
       try {
-        const response = await fetch(url, { headers, redirect: 'follow', signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) })
+        const response = await fetch(url, {
+          headers,
+          redirect: 'follow',
+          signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+        })
         return read(await textOf(response), response.status)
       } catch (error) {
         throw new Error(`Prometheus at ${address.href}: ${explain(error, timeoutMs)}`, { cause: error })
@@ -67,7 +71,10 @@ function read(text: string, code: number): Answer {
   if (body.status !== 'success') throw new Error(body.error === undefined ? `HTTP ${code}` : `${body.errorType ?? 'error'}: ${body.error}`)
   const { resultType, result } = body.data ?? {}
   if (resultType !== 'vector' && resultType !== 'matrix') throw new Error(`the query gives a ${String(resultType)}; it must give a vector`)
-  const samples = ((result ?? []) as readonly Series[]).map(({ metric = {}, value, values }) => ({ labels: metric, value: (value ?? values?.at(-1))?.[1] ?? '0' }))
+  const samples = ((result ?? []) as readonly Series[]).map(({ metric = {}, value, values }) => ({
+    labels: metric,
+    value: (value ?? values?.at(-1))?.[1] ?? '0',
+  }))
   return { samples, warnings: body.warnings ?? [] }
 }
 

@@ -29,10 +29,16 @@ export function readPrometheus(prometheus: ConfigReader, general: ConfigReader, 
   const said = prometheus.value('address') !== undefined || prometheus.value('handlers') !== undefined
   if (!said && !needed) return undefined
   if (prometheus.value('address') === undefined && needed)
-    prometheus.problems.push('metric.prometheus.address is required, because metric_source_type is prometheus; or set metric_source_type to accesslog')
+    prometheus.problems.push(
+      'metric.prometheus.address is required, because metric_source_type is prometheus; or set metric_source_type to accesslog',
+    )
   const url = prometheus.parsed(new URL('http://localhost:9090'), readAddress, 'address')
-  const handlers = prometheus.section('handlers').entries().map(([name, handler]) => readHandler(name, handler))
-  if (handlers.length === 0 && needed) prometheus.problems.push('metric.prometheus.handlers is required: at least one handler with its query')
+  const handlers = prometheus
+    .section('handlers')
+    .entries()
+    .map(([name, handler]) => readHandler(name, handler))
+  if (handlers.length === 0 && needed)
+    prometheus.problems.push('metric.prometheus.handlers is required: at least one handler with its query')
   const address = new URL(url)
   address.username = ''
   address.password = ''
@@ -50,7 +56,8 @@ export function readPrometheus(prometheus: ConfigReader, general: ConfigReader, 
 function readAddress(value: unknown): URL {
   const text = String(value)
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) throw new Error('must be an address such as http://prometheus.istio-system:9090')
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol))
+    throw new Error('must be an address such as http://prometheus.istio-system:9090')
   return url
 }
 
@@ -60,6 +67,8 @@ function readHandler(name: string, handler: ConfigReader): Handler {
   if (query === '') handler.problems.push(`metric.prometheus.handlers.${name}.query is required`)
   handler.choice(TYPES, 'value', 'type')
   if (aggregate && /\$(namespace|source_app)/.test(query))
-    handler.problems.push(`metric.prometheus.handlers.${name}.query is asked once for all fences (aggregate), so it must not hold $namespace or $source_app`)
+    handler.problems.push(
+      `metric.prometheus.handlers.${name}.query is asked once for all fences (aggregate), so it must not hold $namespace or $source_app`,
+    )
   return { name, query, aggregate }
 }

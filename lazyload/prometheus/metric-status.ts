@@ -13,7 +13,11 @@ export function keyOfSample({ labels }: Sample): string {
 }
 
 /** The hosts that the samples tell a fence in `namespace` of, with the sum of their values. */
-export function hostsOfSamples(samples: readonly Sample[], namespace: string, isExternal: (host: string) => boolean): ReadonlyMap<string, number> {
+export function hostsOfSamples(
+  samples: readonly Sample[],
+  namespace: string,
+  isExternal: (host: string) => boolean,
+): ReadonlyMap<string, number> {
   const hosts = new Map<string, number>()
   for (const sample of samples) {
     const host = hostOfKey(keyOfSample(sample), namespace, isExternal)

@@ -29,8 +29,6 @@ export interface PollerOptions {
   readonly now?: () => number
 }
 
-export type Poller = ReturnType<typeof createPoller>
-
 type Result = Answer | Error
 
 export function createPoller(options: PollerOptions) {
@@ -87,7 +85,9 @@ export function createPoller(options: PollerOptions) {
     if (signal.aborted) return
     const all = [...results, ...shared.map((of) => of(key))]
     const samples: readonly Sample[] = all.flatMap((result) => (result instanceof Error ? [] : result.samples))
-    const problems = all.flatMap((result) => (result instanceof Error ? [messageOf(result)] : result.warnings.map((warning) => `warning: ${warning}`)))
+    const problems = all.flatMap((result) =>
+      result instanceof Error ? [messageOf(result)] : result.warnings.map((warning) => `warning: ${warning}`),
+    )
     const problem = problems.length === 0 ? undefined : [...new Set(problems)].sort().join('; ')
     onFinding(key, { hosts: hostsOfSamples(samples, namespace, isExternal), complete: problem === undefined, problem, at: now() })
   }

@@ -28,7 +28,10 @@ function egressHost(host: string): string {
   return namespaceOfAll(host) === undefined ? `*/${host}` : host
 }
 
-function constantHosts(fenceNamespace: string, { mode, istioNamespace, slimeNamespace, clusterGsNamespace }: HostOptions): readonly string[] {
+function constantHosts(
+  fenceNamespace: string,
+  { mode, istioNamespace, slimeNamespace, clusterGsNamespace }: HostOptions,
+): readonly string[] {
   const hosts = [`${istioNamespace}/*`, `${slimeNamespace}/*`]
   if (mode === 'namespace') return [...hosts, egressHost(serviceHost('global-sidecar', fenceNamespace))]
   // in slimeNamespace it is among that namespace's services

@@ -6,7 +6,7 @@ import type { KubeObject, OwnerReference } from '../../runtime/object.ts'
 export type Labels = Readonly<Record<string, string>>
 
 /** The Sidecar of `fence` for the pods with these labels. */
-export function buildSidecar(fence: KubeObject, workloadLabels: Labels, hosts: readonly string[]): KubeObject {
+export function buildSidecar(fence: KubeObject, podLabels: Labels, hosts: readonly string[]): KubeObject {
   const { name, namespace = '' } = fence.metadata
   const revision = fence.metadata.labels?.[REVISION_LABEL]
   return {
@@ -18,7 +18,7 @@ export function buildSidecar(fence: KubeObject, workloadLabels: Labels, hosts: r
       ...(revision === undefined || revision === '' ? {} : { labels: { [REVISION_LABEL]: revision } }),
       ownerReferences: [ownerReference(fence)],
     },
-    spec: { egress: [{ hosts }], workloadSelector: { labels: workloadLabels } },
+    spec: { egress: [{ hosts }], workloadSelector: { labels: podLabels } },
   }
 }
 
@@ -31,7 +31,12 @@ function ownerReference(fence: KubeObject): OwnerReference {
  * The labels that select the fence's pods: those that the fence says, else the selector of its Service if it says so, else
  * `<serviceLabel>: <fence>`. Undefined when the Service that it refers to is not there or selects no pods.
  */
-export function workloadLabels(name: string, spec: FenceSpec, serviceLabel: string, serviceSelector: Labels | undefined): Labels | undefined {
+export function workloadLabels(
+  name: string,
+  spec: FenceSpec,
+  serviceLabel: string,
+  serviceSelector: Labels | undefined,
+): Labels | undefined {
   const { labels, fromService } = spec.workloadSelector ?? {}
   if (labels !== undefined && labels !== null && Object.keys(labels).length > 0) return labels
   if (fromService !== true) return { [serviceLabel]: name }

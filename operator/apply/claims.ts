@@ -34,8 +34,34 @@ export type Claims = ReturnType<typeof createClaims>
 
 export function createClaims() {
   const entries = new Map<string, Entry>()
+  /** Keys of the entries that have something at a place: an object, or the ports of a scope. */
+  const places = new Map<string, Set<string>>()
   /** Keys that lost against a holder, to be looked at again when it changes. */
   const losers = new Map<string, Set<string>>()
+
+  function put(key: string, entry: Entry | undefined): void {
+    const before = entries.get(key)
+    if (before !== undefined)
+      for (const place of [...placesOf(before.granted), ...placesOf(before.wanted)]) {
+        const there = places.get(place)
+        there?.delete(key)
+        if (there?.size === 0) places.delete(place)
+      }
+    if (entry === undefined) {
+      entries.delete(key)
+      return
+    }
+    entries.set(key, entry)
+    for (const place of [...placesOf(entry.granted), ...placesOf(entry.wanted)]) places.set(place, (places.get(place) ?? new Set()).add(key))
+  }
+
+  /** The others that may have something of `wanted`: a thousand SlimeBoots that share nothing do not look at each other. */
+  function neighbours(key: string, wanted: Claim): readonly Entry[] {
+    const everywhere = wanted.catchAlls.some(({ scope }) => scope === '*') ? [...places.keys()].filter((place) => place.startsWith(PORTS)) : []
+    const near = new Set([...placesOf(wanted), ...everywhere, `${PORTS}*`].flatMap((place) => [...(places.get(place) ?? [])]))
+    near.delete(key)
+    return [...near].map((other) => entries.get(other)!)
+  }
 
   return {
     /**
@@ -48,9 +74,8 @@ export function createClaims() {
       const granted = entries.get(claimant.key)?.granted ?? NO_CLAIM
       const living = new Set(overlap(holding, wanted))
       const safe = living.union(new Set(overlap(granted, wanted)))
-      for (const entry of entries.values()) {
+      for (const entry of neighbours(claimant.key, wanted)) {
         const { key } = entry.claimant
-        if (key === claimant.key) continue
         const taken = overlap(entry.granted, wanted).filter((subject) => !living.has(subject))
         const older = isOlder(entry.claimant, claimant) ? overlap(entry.wanted, wanted).filter((subject) => !safe.has(subject)) : []
         const subjects = [...new Set([...taken, ...older])]
@@ -58,7 +83,7 @@ export function createClaims() {
         conflicts.push(...subjects.map((subject) => ({ holder: key, subject })))
         this.await(key, claimant.key)
       }
-      entries.set(claimant.key, { claimant, wanted, granted: conflicts.length > 0 ? granted : union(granted, wanted) })
+      put(claimant.key, { claimant, wanted, granted: conflicts.length > 0 ? granted : union(granted, wanted) })
       return conflicts
     },
 
@@ -70,13 +95,19 @@ export function createClaims() {
     /** Lets go of a SlimeBoot's claim (or shrinks it to `rest`); returns the SlimeBoots that had lost against it. */
     release(key: string, rest?: Claim): readonly string[] {
       const entry = entries.get(key)
-      if (rest === undefined) entries.delete(key)
-      else if (entry !== undefined) entries.set(key, { claimant: entry.claimant, granted: rest, wanted: rest })
+      if (rest === undefined) put(key, undefined)
+      else if (entry !== undefined) put(key, { claimant: entry.claimant, granted: rest, wanted: rest })
       const waiting = [...(losers.get(key) ?? [])]
       losers.delete(key)
       return waiting
     },
   }
+}
+
+const PORTS = 'ports of '
+
+function placesOf({ objects, catchAlls }: Claim): readonly string[] {
+  return [...objects, ...catchAlls.map(({ scope }) => `${PORTS}${scope}`)]
 }
 
 function isOlder(a: Claimant, b: Claimant): boolean {

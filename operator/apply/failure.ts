@@ -99,6 +99,8 @@ function forbidden(error: ApiError, verb: string, object: KubeObject, refused: s
 
 function invalid(error: ApiError, refused: string, fail: Fail, specPath?: (fieldPath: string) => string | undefined): ReconcileError {
   if (/admission webhook|ValidatingAdmissionPolicy/.test(error.message)) return fail('AdmissionDenied', refused, 'heals')
+  // what the API server says of a JSON patch whose `test` or path does not hold any more: the object changed since it was read
+  if (error.message.includes('the server rejected our request due to an error in our request')) return fail('Conflict', refused, 'conflict')
   const fields = (error.details?.causes ?? []).map((cause) => cause.field).filter((field) => field !== undefined)
   const origins = [...new Set(fields.map((field) => specPath?.(field)).filter((path) => path !== undefined))]
   const hint = origins.length === 0 ? '' : ` It comes from ${origins.join(', ')}: correct it and apply again.`

@@ -5,10 +5,10 @@
 import { createHash } from 'node:crypto'
 import type { Client, JsonPatchOperation } from '../../runtime/client.ts'
 import { ApiError, hasCode } from '../../runtime/errors.ts'
-import { identityOf, keyOf, type ManagedFieldsEntry, objectId, type KubeObject } from '../../runtime/object.ts'
+import { groupOf, identityOf, keyOf, type ManagedFieldsEntry, objectId, type KubeObject } from '../../runtime/object.ts'
 import type { ResourceType } from '../../runtime/resource.ts'
 import { MANAGED_TYPES, POD } from '../api/kinds.ts'
-import { CATCH_ALL_ANNOTATION, FIELD_MANAGER, KEPT_TEMPLATE_ANNOTATION } from '../api/slimeboot.ts'
+import { API_VERSION, CATCH_ALL_ANNOTATION, FIELD_MANAGER, KEPT_TEMPLATE_ANNOTATION, KIND } from '../api/slimeboot.ts'
 import { goJson } from '../render/go-json.ts'
 import type { Warning } from '../spec/problems.ts'
 import { type Difference, differences } from './difference.ts'
@@ -34,13 +34,24 @@ export function isOfHelmRelease({ metadata: { labels, annotations } }: KubeObjec
   )
 }
 
-/** Objects of the release that are not ours yet; none once the SlimeBoot is taken over. Throws ReconcileError. */
+/**
+ * Whether that operator made it for this SlimeBoot. Helm's marks alone prove it too little for a delete: whoever writes a SlimeBoot can
+ * give it the name of somebody's own Helm release, and a finalizer.
+ */
+function isMadeFor({ metadata }: KubeObject, boot: KubeObject): boolean {
+  const { annotations = {}, ownerReferences = [], namespace } = metadata
+  if (annotations['operator-sdk/primary-resource'] === keyOf(boot))
+    return annotations['operator-sdk/primary-resource-type'] === `${KIND}.${groupOf(API_VERSION)}`
+  return namespace === boot.metadata.namespace && ownerReferences.some(({ kind, name }) => kind === KIND && name === boot.metadata.name)
+}
+
+/** Objects that it made for the SlimeBoot and that are not ours yet; none once the SlimeBoot is taken over. Throws ReconcileError. */
 export async function readHelmRelease(client: Pick<Client, 'list'>, boot: KubeObject, owner: Owner): Promise<readonly KubeObject[]> {
   if (!isServedByHelm(boot)) return []
   const lists = await Promise.all(MANAGED_TYPES.map(async (type) => await listOrNone(client, type)))
   return lists
     .flat()
-    .filter((object) => isOfHelmRelease(object, owner.key) && ownershipOf(object, owner) === 'foreign')
+    .filter((object) => isOfHelmRelease(object, owner.key) && isMadeFor(object, boot) && ownershipOf(object, owner) === 'foreign')
     .map(withCatchAll)
 }
 

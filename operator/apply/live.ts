@@ -5,6 +5,7 @@ import { identityOf, type KubeObject, keyOf } from '../../runtime/object.ts'
 import { typeKey } from '../../runtime/resource.ts'
 import { MANAGED_TYPES } from '../api/kinds.ts'
 import { FIELD_MANAGER, OWNER_LABEL } from '../api/slimeboot.ts'
+import { isCatchAll } from './prune.ts'
 import { isStranger } from './strangers.ts'
 
 export interface LiveOptions {
@@ -20,6 +21,7 @@ export type Live = ReturnType<typeof createLive>
 
 export function createLive({ client, onChange, onRegained, onProblem }: LiveOptions) {
   const byOwner = new Map<string, Map<string, KubeObject>>()
+  const catchAlls = new Map<string, KubeObject>()
 
   function index(previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource): void {
     const label = previous?.metadata.labels?.[OWNER_LABEL]
@@ -33,6 +35,8 @@ export function createLive({ client, onChange, onRegained, onProblem }: LiveOpti
       const owned = byOwner.get(now) ?? new Map<string, KubeObject>()
       byOwner.set(now, owned.set(identityOf(current), current))
     }
+    if (previous !== undefined && isCatchAll(previous)) catchAlls.delete(identityOf(previous))
+    if (current !== undefined && now !== undefined && isCatchAll(current)) catchAlls.set(identityOf(current), current)
     if (source === 'watch') onChange(previous, current)
   }
 
@@ -59,6 +63,8 @@ export function createLive({ client, onChange, onRegained, onProblem }: LiveOpti
     /** Objects with the owner's label. Judge each by `ownershipOf` before anything is done to it. */
     labelled: (label: string): readonly KubeObject[] => [...(byOwner.get(label)?.values() ?? [])],
     all: (): readonly KubeObject[] => [...byOwner.values()].flatMap((owned) => [...owned.values()]),
+    /** Every live catch-all, of whichever SlimeBoot. */
+    catchAlls: (): readonly KubeObject[] => [...catchAlls.values()],
     record: (object: KubeObject) => informerOf(object)?.record(object),
     forget: (object: KubeObject) => informerOf(object)?.forget(object),
     /** The operator may not list or watch this kind: what lives of it is unknown. */
@@ -68,12 +74,13 @@ export function createLive({ client, onChange, onRegained, onProblem }: LiveOpti
   }
 }
 
-/** Drops what no decision needs: our own and the status' managed fields are most of an object's size. */
-export function slim(object: KubeObject): KubeObject {
+/** Drops what no decision needs: our own and the status' managed fields are most of an object's size, and only a Deployment's status is read. */
+export function slim({ status, ...object }: KubeObject): KubeObject {
   const { managedFields, ...metadata } = object.metadata
   const entries = (managedFields ?? []).flatMap((entry) => {
     if (entry.manager === FIELD_MANAGER && entry.operation === 'Apply') return [{ manager: FIELD_MANAGER, operation: 'Apply' as const }]
     return isStranger(entry) ? [entry] : []
   })
-  return { ...object, metadata: { ...metadata, managedFields: entries } }
+  const kept: KubeObject = { ...object, metadata: { ...metadata, managedFields: entries } }
+  return object.kind === 'Deployment' ? { ...kept, status } : kept
 }

@@ -123,14 +123,10 @@ async function fieldsOf(client: Client, desired: KubeObject, live: KubeObject, t
   try {
     const answer = await client.apply(typeOf(desired), desired, { fieldManager: FIELD_MANAGER, dryRun: true })
     const extras = differences(desired, takenOver ? withFieldsTaken(answer) : answer).filter(({ type }) => type === 'extra')
-    return [
-      ...compareObjects(live, answer),
-      ...extras.map(fieldChange),
-    ]
+    return [...compareObjects(live, answer), ...extras.map(fieldChange)]
   } catch (error) {
     // an immutable field: the object would be made anew
-    if (error instanceof ApiError && error.code === 422)
-      return differences(desired, live).map(fieldChange)
+    if (error instanceof ApiError && error.code === 422) return differences(desired, live).map(fieldChange)
     throw failureOf(error, 'apply', desired)
   }
 }

@@ -10,7 +10,7 @@ import type { Compiled } from './compile.ts'
 
 export interface ClaimingDependencies {
   readonly claims: Claims
-  readonly live: Pick<Live, 'all' | 'labelled'>
+  readonly live: Pick<Live, 'catchAlls' | 'labelled'>
   /** Whether this operator serves a SlimeBoot of this key. */
   readonly isServed: (key: string) => boolean
 }
@@ -25,7 +25,7 @@ const SUBJECTS_LISTED = 10
 export function claimAll({ claims, live, isServed }: ClaimingDependencies, boot: KubeObject, { claim, owner }: Compiled): void {
   const claimant = { key: owner.key, createdAt: boot.metadata.creationTimestamp ?? '' }
   const holding = holdingOf(live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours'))
-  const conflicts = [...claims.claim(claimant, claim, holding), ...liveConflicts(live.all(), keyOf(boot), claim, holding)]
+  const conflicts = [...claims.claim(claimant, claim, holding), ...liveConflicts(live.catchAlls(), keyOf(boot), claim, holding)]
   if (conflicts.length === 0) return
   for (const { holder } of conflicts) claims.await(holder, owner.key)
   const holders = [...Map.groupBy(conflicts, ({ holder }) => holder)]
@@ -44,12 +44,13 @@ function holdingOf(objects: readonly KubeObject[]): Claim {
 
 /** Ports of ours on which a catch-all of another SlimeBoot lives, but none of ours yet. */
 function liveConflicts(
-  objects: readonly KubeObject[],
+  live: readonly KubeObject[],
   key: string,
   { catchAlls: wanted }: Claim,
   { catchAlls: holding }: Claim,
 ): readonly ClaimConflict[] {
-  return objects.filter(isCatchAll).flatMap((object) => {
+  if (wanted.length === 0) return []
+  return live.flatMap((object) => {
     const holder = claimedOwner(object)
     if (holder === undefined || holder === key) return []
     const theirs = catchAllOf(object)

@@ -67,23 +67,31 @@ function withScope(manifest: Manifest): KubeObject {
   return { ...object, metadata: { ...object.metadata, annotations } }
 }
 
-/** Remembers the latest compilation of each SlimeBoot while it and the facts stay the same; forgets the least recently used beyond `capacity` objects. */
-export function createCompiler(options: CompileOptions, capacity = 10_000) {
+/**
+ * Remembers the latest compilation of each SlimeBoot while it and the facts stay the same; forgets the least recently used beyond
+ * `capacity` objects: enough for 300 namespaces, while a small SlimeBoot is rendered anew in milliseconds.
+ */
+export function createCompiler(options: CompileOptions, capacity = 3000) {
   const memory = new Map<string, { readonly of: string; readonly compiled: Compiled }>()
+  let size = 0
+
+  function forget(uid: string): void {
+    size -= memory.get(uid)?.compiled.desired.length ?? 0
+    memory.delete(uid)
+  }
 
   return {
     compile(boot: KubeObject, facts: ClusterFacts): Compiled {
       const key = boot.metadata.uid ?? ''
       const of = JSON.stringify([boot.metadata.generation, facts])
       const known = memory.get(key)
-      memory.delete(key)
+      forget(key)
       const compiled = known?.of === of ? known.compiled : compile(boot, { ...options, facts })
       memory.set(key, { of, compiled })
-      let size = [...memory.values()].reduce((sum, entry) => sum + entry.compiled.desired.length, 0)
-      for (const [oldest, entry] of memory) {
+      size += compiled.desired.length
+      for (const oldest of memory.keys()) {
         if (size <= capacity || oldest === key) break
-        memory.delete(oldest)
-        size -= entry.compiled.desired.length
+        forget(oldest)
       }
       return compiled
     },
@@ -95,6 +103,6 @@ export function createCompiler(options: CompileOptions, capacity = 10_000) {
         return []
       }
     },
-    forget: (boot: KubeObject) => void memory.delete(boot.metadata.uid ?? ''),
+    forget: (boot: KubeObject) => forget(boot.metadata.uid ?? ''),
   }
 }

@@ -7,6 +7,7 @@ import type { EventRecorder } from '../../runtime/events.ts'
 import { createInformer, type InformerProblem } from '../../runtime/informer.ts'
 import { identityOf, type JsonObject, keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { resourceName } from '../../runtime/resource.ts'
+import { collectAtRest } from '../../runtime/collect-at-rest.ts'
 import { createWorkQueue, type WorkQueueObserver } from '../../runtime/work-queue.ts'
 import { runWorkers, type WorkerObserver } from '../../runtime/worker.ts'
 import { SLIMEBOOT } from '../api/kinds.ts'
@@ -62,7 +63,7 @@ export function createController(options: ControllerOptions) {
 
   const namespaces: readonly (string | undefined)[] = watchNamespaces.length === 0 ? [undefined] : watchNamespaces
   const bootInformers = namespaces.map((namespace) =>
-    createInformer({ client, type: SLIMEBOOT, namespace, labelSelector: selector, onChange: onBootChange, onProblem }),
+    createInformer({ client, type: SLIMEBOOT, namespace, labelSelector: selector, transform: withoutManagers, onChange: onBootChange, onProblem }),
   )
   const boots = {
     get: (key: string): KubeObject | undefined => bootInformers.map((informer) => informer.get(key)).find((boot) => boot !== undefined),
@@ -96,8 +97,11 @@ export function createController(options: ControllerOptions) {
     const boot = current ?? previous
     if (boot === undefined) return
     const key = keyOf(boot)
-    if (current === undefined) keys.delete(ownerOfKey(key).label)
-    else keys.set(ownerOfKey(key).label, key)
+    if (current === undefined) {
+      keys.delete(ownerOfKey(key).label)
+      // none, unless its finalizer was taken off by hand
+      for (const object of live.labelled(ownerOfKey(key).label)) noteOrphan(object)
+    } else keys.set(ownerOfKey(key).label, key)
     // our own status writes change nothing that a reconcile reads
     const same =
       previous !== undefined &&
@@ -151,6 +155,7 @@ export function createController(options: ControllerOptions) {
   }
 
   let started = false
+  let reconciles = 0
   const informers = [...bootInformers, ...live.informers]
 
   return {
@@ -170,12 +175,16 @@ export function createController(options: ControllerOptions) {
       if (!signal.aborted)
         log.info('watching', { slimeboots: bootInformers.reduce((sum, informer) => sum + informer.size(), 0), objects: live.all().length })
       const sweeping = setInterval(() => contests.sweep(), SWEEP_MS)
+      collectAtRest({ worked: () => reconciles, isBusy: () => queue.depth() + queue.running().length > 0 }, signal)
       signal.addEventListener('abort', () => queue.close(), { once: true })
       if (signal.aborted) queue.close()
       await runWorkers({
         queue,
         concurrency: workers,
-        reconcile,
+        reconcile: async (key) => {
+          reconciles++
+          return await reconcile(key)
+        },
         observer: metrics?.workerObserver,
         onPanic: (key, error) =>
           log.error('reconcile failed unexpectedly', { slimeboot: key, error: error instanceof Error ? error.stack : String(error) }),
@@ -184,6 +193,12 @@ export function createController(options: ControllerOptions) {
       await Promise.all(watching)
     },
   }
+}
+
+/** Nobody reads who wrote which field of a SlimeBoot. */
+function withoutManagers(boot: KubeObject): KubeObject {
+  const { managedFields: _, ...metadata } = boot.metadata
+  return { ...boot, metadata }
 }
 
 function byAge(a: KubeObject, b: KubeObject): number {

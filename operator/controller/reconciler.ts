@@ -43,12 +43,25 @@ export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensu
 const HEALS_MS = 15_000
 /** A workload that is not ready is asked for its cause after this time, then rarer. */
 const CAUSE_MS = 3000
+/** However many are not ready. */
+const LATEST_LOOK_MS = 60_000
+/** Deployments of a SlimeBoot whose pods are asked. */
+const ASKED = 5
 const PROGRESS_MS = 2000
+
+interface UnreadyBoot {
+  /** Milliseconds, monotonic. */
+  readonly since: number
+  /** When its pods were asked last; at first when it became unready. */
+  askedAt: number
+  /** By object what its pods said. */
+  causes: ReadonlyMap<string, ReturnType<typeof podCause>>
+}
 
 export function createReconciler(dependencies: ReconcilerDependencies) {
   const { client, boots, live, claims, compiler, facts, finalizer, events, log, enqueue } = dependencies
-  /** Since when a SlimeBoot has unready workloads; their pods are not asked at once. */
-  const unreadySince = new Map<string, number>()
+  /** SlimeBoots with unready workloads. */
+  const unready = new Map<string, UnreadyBoot>()
   const reportedAt = new Map<string, number>()
   const lookedFor = new Map<string, string>()
 
@@ -56,7 +69,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     const boot = boots.get(key)
     if (boot === undefined) {
       for (const other of claims.release(key)) enqueue(other)
-      unreadySince.delete(key)
+      unready.delete(key)
       reportedAt.delete(key)
       lookedFor.delete(key)
       finalizer.forget(key)
@@ -113,7 +126,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
         })),
         ...convergence.kept.map(keptWarning),
       ]
-      const unready = convergence.problems.length > 0 ? [] : await unreadyOf(boot, compiled)
+      const notReady = convergence.problems.length > 0 ? [] : await unreadyOf(boot, compiled)
       const { changes, deleted, waiting, problems, waitMs } = convergence
       return {
         ...NOTHING,
@@ -121,7 +134,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
         total: compiled.desired.length,
         changes,
         deleted,
-        unready,
+        unready: notReady,
         waiting,
         warnings,
         problems,
@@ -136,33 +149,41 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     const key = keyOf(boot)
     const deployments = desired.flatMap(({ object }) => (object.kind === 'Deployment' ? (live.get(object) ?? []) : []))
     const found = deployments.flatMap((deployment) => {
-      const unready = unreadyDeployment(deployment)
-      return unready === undefined ? [] : [{ deployment, unready }]
+      const what = unreadyDeployment(deployment)
+      return what === undefined ? [] : [{ deployment, what }]
     })
     if (found.length === 0) {
-      unreadySince.delete(key)
+      unready.delete(key)
       return []
     }
-    const since = unreadySince.get(key) ?? performance.now()
-    unreadySince.set(key, since)
+    const now = performance.now()
+    const known = unready.get(key) ?? { since: now, askedAt: now, causes: new Map() }
+    unready.set(key, known)
     // pods need a moment to come up; and of many the first few tell enough
-    const ask = performance.now() - since >= CAUSE_MS * 0.8
-    return await Promise.all(
-      found.map(async ({ deployment, unready }, index) => (ask && index < 5 ? await withCause(deployment, unready) : unready)),
-    )
+    if (now - known.askedAt >= lookMs() * 0.8) {
+      known.askedAt = now
+      const asked = found.slice(0, ASKED).map(async ({ deployment, what }) => [what.object, await causeOf(deployment)] as const)
+      known.causes = new Map(await Promise.all(asked))
+    }
+    return found.map(({ what }) => ({ ...what, ...known.causes.get(what.object) }))
   }
 
-  async function withCause(deployment: KubeObject, unready: Unready): Promise<Unready> {
+  /** Many that are not ready are looked at rarer each: the API server is asked for pods some ten times a second at most. */
+  function lookMs(): number {
+    return Math.min(CAUSE_MS * Math.max(1, unready.size / 30), LATEST_LOOK_MS)
+  }
+
+  async function causeOf(deployment: KubeObject): Promise<ReturnType<typeof podCause>> {
     const labels = (deployment['spec'] as { selector?: { matchLabels?: Record<string, string> } }).selector?.matchLabels ?? {}
     const labelSelector = Object.entries(labels)
       .map(([name, value]) => `${name}=${value}`)
       .join(',')
     try {
       const { items } = await client.list(POD, { namespace: deployment.metadata.namespace, labelSelector })
-      return { ...unready, ...podCause(items) }
+      return podCause(items)
     } catch (error) {
-      log.debug('pods not read', { object: unready.object, error: messageOf(error) })
-      return unready
+      log.debug('pods not read', { object: objectId(deployment), error: messageOf(error) })
+      return undefined
     }
   }
 
@@ -184,7 +205,8 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
   async function report(judged: KubeObject, outcome: Outcome): Promise<void> {
     const key = keyOf(judged)
     const boot = boots.get(key)
-    if (boot === undefined || boot.metadata.uid !== judged.metadata.uid || outcome.problems.some((problem) => problem.retry === 'conflict')) return
+    if (boot === undefined || boot.metadata.uid !== judged.metadata.uid || outcome.problems.some((problem) => problem.retry === 'conflict'))
+      return
     const finished = outcome.phase === 'delete' && outcome.waiting.length === 0 && outcome.problems.length === 0
     if (finished) return
     // a spec that came meanwhile was not looked at yet
@@ -217,7 +239,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     const waits = outcome.waitMs === undefined ? [] : [outcome.waitMs]
     for (const change of outcome.changes) if (change.contest !== undefined) waits.push(change.contest.retryMs)
     if (outcome.unready.length > 0 || outcome.waiting.length > 0)
-      waits.push(performance.now() - (unreadySince.get(key) ?? 0) < 30_000 ? CAUSE_MS : HEALS_MS)
+      waits.push(performance.now() - (unready.get(key)?.since ?? 0) < 30_000 ? lookMs() : Math.max(HEALS_MS, lookMs()))
     return waits.length === 0 ? {} : { requeueAfterMs: Math.max(50, Math.min(...waits)) }
   }
 

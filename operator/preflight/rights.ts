@@ -74,10 +74,28 @@ function describeNeed({ group, resource, name, namespace, verb }: Need): string 
   return namespace === '' ? type : `${type} in namespace ${namespace}`
 }
 
-async function rulesIn(
-  client: Pick<Client, 'create'>,
-  namespace: string,
-): Promise<{ rules: readonly ResourceRule[]; incomplete: boolean }> {
+interface Rules {
+  readonly rules: readonly ResourceRule[]
+  readonly incomplete: boolean
+}
+
+/** What was answered so lately is not asked again: many SlimeBoots that come together live in few namespaces. */
+const FRESH_MS = 1000
+const answers = new WeakMap<object, Map<string, { readonly until: number; readonly rules: Promise<Rules> }>>()
+
+function rulesIn(client: Pick<Client, 'create'>, namespace: string): Promise<Rules> {
+  const known = answers.get(client) ?? new Map<string, { until: number; rules: Promise<Rules> }>()
+  answers.set(client, known)
+  const fresh = known.get(namespace)
+  if (fresh !== undefined && fresh.until > performance.now()) return fresh.rules
+  for (const [old, { until }] of known) if (until <= performance.now()) known.delete(old)
+  const rules = askRules(client, namespace)
+  known.set(namespace, { until: performance.now() + FRESH_MS, rules })
+  rules.catch(() => known.delete(namespace))
+  return rules
+}
+
+async function askRules(client: Pick<Client, 'create'>, namespace: string): Promise<Rules> {
   const answer = await client.create(RULES_REVIEW, {
     apiVersion: RULES_REVIEW.apiVersion,
     kind: RULES_REVIEW.kind,

@@ -2,8 +2,8 @@
 import type { JsonObject, KubeObject } from '../../runtime/object.ts'
 import { mergedSpec, shapeOf, type ValuesOptions } from './build-values.ts'
 import type { CheckInput, ErrorCheck, WarningCheck } from './checks/check.ts'
-import { miscSettings, volumeMounts, volumes } from './checks/controller.ts'
-import { meshRoot, modes, namespaceList, pilotNamespace } from './checks/global-sidecar.ts'
+import { controllerPorts, miscSettings, volumeMounts, volumes } from './checks/controller.ts'
+import { meshRoot, modes, namespaceList, pilotNamespace, replicas } from './checks/global-sidecar.ts'
 import { bundleItems, clusterRoles, images, moduleNames, namespaces } from './checks/names.ts'
 import { dispatches, repeatedDomains, wormholePorts } from './checks/ports.ts'
 import {
@@ -38,6 +38,8 @@ const ERROR_CHECKS: readonly ErrorCheck[] = [
   pilotNamespace,
   bundleItems,
   clusterRoles,
+  replicas,
+  controllerPorts,
   wormholePorts,
   dispatches,
   repeatedDomains,

@@ -15,8 +15,17 @@ const METHOD = '/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs'
 /** A StreamAccessLogsMessage, with the fields around the wanted ones that Envoy sends too. */
 export function messageOf(requests: readonly LoggedRequest[], nodeBytes = 0): Buffer {
   return encode((writer) => {
-    if (nodeBytes > 0) member(writer, 1, encode((identifier) => member(identifier, 1, Buffer.alloc(nodeBytes, 'n'))))
-    member(writer, 2, encode((logs) => requests.forEach((request) => member(logs, 1, entryOf(request)))))
+    if (nodeBytes > 0)
+      member(
+        writer,
+        1,
+        encode((identifier) => member(identifier, 1, Buffer.alloc(nodeBytes, 'n'))),
+      )
+    member(
+      writer,
+      2,
+      encode((logs) => requests.forEach((request) => member(logs, 1, entryOf(request)))),
+    )
   })
 }
 
@@ -28,7 +37,11 @@ export function entryOf({ directRemote, remote, upstreamCluster, authority }: Lo
       encode((common) => {
         common.tag(1, WireType.Bit64).double(0.5)
         if (remote !== undefined) member(common, 2, addressOf(remote))
-        member(common, 5, encode((time) => time.tag(1, WireType.Varint).int64(1_700_000_000)))
+        member(
+          common,
+          5,
+          encode((time) => time.tag(1, WireType.Varint).int64(1_700_000_000)),
+        )
         if (upstreamCluster !== undefined) common.tag(15, WireType.LengthDelimited).string(upstreamCluster)
         if (directRemote !== undefined) member(common, 20, addressOf(directRemote))
       }),
@@ -48,8 +61,21 @@ export function entryOf({ directRemote, remote, upstreamCluster, authority }: Lo
 
 /** `pipe:…` is an address that is no socket. */
 function addressOf(text: string): Buffer {
-  if (text.startsWith('pipe:')) return encode((address) => member(address, 2, encode((pipe) => pipe.tag(1, WireType.LengthDelimited).string(text.slice(5)))))
-  return encode((address) => member(address, 1, encode((socket) => socket.tag(2, WireType.LengthDelimited).string(text).tag(3, WireType.Varint).uint32(40_000))))
+  if (text.startsWith('pipe:'))
+    return encode((address) =>
+      member(
+        address,
+        2,
+        encode((pipe) => pipe.tag(1, WireType.LengthDelimited).string(text.slice(5))),
+      ),
+    )
+  return encode((address) =>
+    member(
+      address,
+      1,
+      encode((socket) => socket.tag(2, WireType.LengthDelimited).string(text).tag(3, WireType.Varint).uint32(40_000)),
+    ),
+  )
 }
 
 function encode(write: (writer: BinaryWriter) => void): Buffer {
@@ -71,14 +97,19 @@ export interface LogStream extends Disposable {
 }
 
 /** An address of this machine that may stand in an EndpointSlice (loopback may not); connections to it come from it. */
-export const OWN_ADDRESS: string = Object.values(networkInterfaces()).flat().find((each) => each !== undefined && !each.internal && each.family === 'IPv4')?.address ?? ''
+export const OWN_ADDRESS: string =
+  Object.values(networkInterfaces())
+    .flat()
+    .find((each) => each !== undefined && !each.internal && each.family === 'IPv4')?.address ?? ''
 
 /** Opens a stream as Envoy does; it comes from `host` itself. */
 export function openLogStream(port: number, host = OWN_ADDRESS): LogStream {
   const client = new Client(`${host}:${port}`, credentials.createInsecure())
   const outcome = Promise.withResolvers<ServiceError | undefined>()
   const raw = (bytes: Buffer): Buffer => bytes
-  const call: ClientWritableStream<Buffer> = client.makeClientStreamRequest(METHOD, raw, raw, (error: ServiceError | null) => outcome.resolve(error ?? undefined))
+  const call: ClientWritableStream<Buffer> = client.makeClientStreamRequest(METHOD, raw, raw, (error: ServiceError | null) =>
+    outcome.resolve(error ?? undefined),
+  )
   call.on('error', () => {})
   return {
     send: (message) => void call.write(message),

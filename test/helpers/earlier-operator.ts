@@ -28,14 +28,27 @@ export function tutorialRelease(): Release {
   return { boot: boot!, objects: read('release.yaml'), finalizer: 'helm.sdk.operatorframework.io/uninstall-release' }
 }
 
-/** A second one, mode no, of an operator so old that its finalizer has the first name: the same controller under another name. */
-export function oldestRelease(): Release {
-  const { boot } = tutorialRelease()
+/**
+ * Another one, mode no, of an operator so old that its finalizer has the first name: the same controller under the name `name`, and a
+ * ConfigMap that nobody renders any more.
+ */
+export function oldestRelease(name = 'other'): Release {
+  const { boot, objects } = tutorialRelease()
   const { module, component: _, ...spec } = boot['spec'] as { readonly module: readonly object[]; readonly component: unknown }
-  const rename = (object: KubeObject): KubeObject => JSON.parse(JSON.stringify(object).replaceAll('"lazyload"', '"other"').replaceAll('\\"lazyload\\"', '\\"other\\"'))
+  const rename = (object: KubeObject): KubeObject => JSON.parse(JSON.stringify(object).replaceAll('lazyload"', `${name}"`)) as KubeObject
+  const leftover = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: `${name}-leftover`, namespace: 'istio-system' },
+    data: { a: 'b' },
+  }
   return {
-    boot: { ...boot, metadata: { ...boot.metadata, name: 'other' }, spec: { ...spec, module: [{ ...module[0], name: 'other', global: { misc: { 'global-sidecar-mode': 'no' } } }] } },
-    objects: tutorialRelease().objects.filter(({ metadata }) => metadata.name === 'lazyload').map(rename),
+    boot: {
+      ...boot,
+      metadata: { ...boot.metadata, name },
+      spec: { ...spec, module: [{ ...module[0], name, global: { misc: { 'global-sidecar-mode': 'no' } } }] },
+    },
+    objects: [...objects.filter(({ metadata }) => metadata.name === 'lazyload').map(rename), leftover],
     finalizer: 'uninstall-helm-release',
   }
 }
@@ -43,14 +56,17 @@ export function oldestRelease(): Release {
 /** Makes it all, as kubectl and the operator did; resolves when every workload is available. */
 export async function installEarlierOperator(cluster: ClusterAccess, releases: readonly Release[]): Promise<void> {
   const operator = read('operator.yaml')
-  for (const object of operator) if (object.kind !== 'Namespace' || !(await exists(cluster, object))) await create(cluster, object, 'kubectl-create')
+  for (const object of operator)
+    if (object.kind !== 'Namespace' || !(await exists(cluster, object))) await create(cluster, object, 'kubectl-create')
   for (const release of releases) await installRelease(cluster, release)
   const deployments = [...operator, ...releases.flatMap(({ objects }) => objects)].filter(({ kind }) => kind === 'Deployment')
   const client = adminClient(cluster)
   await eventually(
     async () => {
       for (const deployment of deployments) {
-        const live = await client.get(refOf({ apiVersion: 'apps/v1', kind: 'Deployment', plural: 'deployments', namespaced: true }, deployment))
+        const live = await client.get(
+          refOf({ apiVersion: 'apps/v1', kind: 'Deployment', plural: 'deployments', namespaced: true }, deployment),
+        )
         assert.equal((live?.['status'] as { availableReplicas?: number } | undefined)?.availableReplicas, 1, deployment.metadata.name)
       }
     },
@@ -60,7 +76,9 @@ export async function installEarlierOperator(cluster: ClusterAccess, releases: r
 
 async function installRelease(cluster: ClusterAccess, { boot, objects, finalizer }: Release): Promise<void> {
   const { name, namespace = '' } = boot.metadata
-  const stored = await eventually(async () => await create(cluster, { ...boot, metadata: { ...boot.metadata, finalizers: [finalizer] } }, 'kubectl-create'))
+  const stored = await eventually(
+    async () => await create(cluster, { ...boot, metadata: { ...boot.metadata, finalizers: [finalizer] } }, 'kubectl-create'),
+  )
   const marked = objects.map((object) => marksOfHelm(object, stored))
   for (const object of marked) await create(cluster, object, 'helm-operator')
   await create(cluster, releaseSecret(name, namespace), 'helm-operator')
@@ -91,9 +109,16 @@ function marksOfHelm(object: KubeObject, boot: KubeObject): KubeObject {
         ...metadata.annotations,
         'meta.helm.sh/release-name': name,
         'meta.helm.sh/release-namespace': namespace,
-        ...(near ? {} : { 'operator-sdk/primary-resource': `${namespace}/${name}`, 'operator-sdk/primary-resource-type': 'SlimeBoot.config.netease.com' }),
+        ...(near
+          ? {}
+          : {
+              'operator-sdk/primary-resource': `${namespace}/${name}`,
+              'operator-sdk/primary-resource-type': 'SlimeBoot.config.netease.com',
+            }),
       },
-      ...(near ? { ownerReferences: [{ apiVersion: boot.apiVersion, kind: boot.kind, name, uid, controller: true, blockOwnerDeletion: true }] } : {}),
+      ...(near
+        ? { ownerReferences: [{ apiVersion: boot.apiVersion, kind: boot.kind, name, uid, controller: true, blockOwnerDeletion: true }] }
+        : {}),
     },
   }
 }

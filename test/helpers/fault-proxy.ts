@@ -9,7 +9,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
-import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
@@ -49,7 +48,10 @@ export interface Fault {
   readonly bytesPerSecond?: number
 }
 
-/** Sees writes (all but GET): before they go to the API server, and after it has answered. What it waits for holds the request up. */
+/**
+ * Sees writes (all but GET): before they go to the API server, and after it has answered. What it waits for holds the request up;
+ * when it throws the connection is reset.
+ */
 export interface Interceptor {
   readonly before?: (exchange: Exchange) => void | Promise<void>
   readonly after?: (exchange: Exchange, status: number) => void | Promise<void>
@@ -248,12 +250,16 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
   }
 }
 
-/** Lets so many bytes a second through; whoever sends has to wait. */
-function slowly(bytesPerSecond: number): Transform {
-  return new Transform({
-    highWaterMark: 1024,
-    transform(chunk: Buffer, _, done) {
-      setTimeout(() => done(null, chunk), (chunk.length / bytesPerSecond) * 1000)
-    },
-  })
+/** Lets so many bytes a second through, little by little; whoever sends has to wait. */
+function slowly(bytesPerSecond: number): (source: AsyncIterable<Buffer>) => AsyncGenerator<Buffer> {
+  const size = Math.ceil(bytesPerSecond / 20)
+  return async function* (source) {
+    for await (const chunk of source) {
+      for (let at = 0; at < chunk.length; at += size) {
+        const piece = chunk.subarray(at, at + size)
+        await sleep((piece.length / bytesPerSecond) * 1000)
+        yield piece
+      }
+    }
+  }
 }

@@ -50,7 +50,14 @@ const ACCESS_LOG: JsonObject = { name: 'lazyload', global: { misc: { metric_sour
 
 /** Starts it; resolves when its auxiliary server listens. */
 export async function startLazyload(cluster: Pick<ClusterAccess, 'kubeconfigFor' | 'dir'>, options: LazyloadOptions): Promise<Lazyload> {
-  const { namespaces, config = ACCESS_LOG, user = `lazyload-${namespaces.join('-')}`, groups = ['system:masters'], args = [], env = {} } = options
+  const {
+    namespaces,
+    config = ACCESS_LOG,
+    user = `lazyload-${namespaces.join('-')}`,
+    groups = ['system:masters'],
+    args = [],
+    env = {},
+  } = options
   const file = join(cluster.dir, `lazyload-${randomBytes(4).toString('hex')}.json`)
   writeFileSync(file, JSON.stringify(withFreePorts(config)))
   const kubeconfig = cluster.kubeconfigFor({ name: user, groups })
@@ -60,7 +67,10 @@ export async function startLazyload(cluster: Pick<ClusterAccess, 'kubeconfigFor'
   const lines: string[] = []
   const out: string[] = []
   const heard = new EventTarget()
-  for (const [stream, sink] of [[child.stdout, out], [child.stderr, []]] as const) {
+  for (const [stream, sink] of [
+    [child.stdout, out],
+    [child.stderr, []],
+  ] as const) {
     createInterface({ input: stream }).on('line', (line) => {
       lines.push(line)
       ;(sink as string[]).push(line)
@@ -121,7 +131,13 @@ function withFreePorts(config: JsonObject): JsonObject {
 }
 
 /** A fence as `kubectl apply` creates it. */
-export async function createFence(client: Client, namespace: string, name: string, spec: JsonObject = { enable: true }, labels: Readonly<Record<string, string>> = {}): Promise<KubeObject> {
+export async function createFence(
+  client: Client,
+  namespace: string,
+  name: string,
+  spec: JsonObject = { enable: true },
+  labels: Readonly<Record<string, string>> = {},
+): Promise<KubeObject> {
   const { apiVersion, kind } = SERVICE_FENCE
   return await client.create(SERVICE_FENCE, { apiVersion, kind, metadata: { name, namespace, labels }, spec }, 'kubectl-create')
 }
@@ -129,7 +145,7 @@ export async function createFence(client: Client, namespace: string, name: strin
 export async function fenceOf(client: Client, namespace: string, name: string): Promise<KubeObject & { readonly status?: FenceStatus }> {
   const fence = await client.get({ type: SERVICE_FENCE, namespace, name })
   assert.ok(fence !== undefined, `ServiceFence/${namespace}/${name} is not there`)
-  return fence as KubeObject & { readonly status?: FenceStatus }
+  return fence
 }
 
 export async function sidecarOf(client: Client, namespace: string, name: string): Promise<KubeObject> {
@@ -142,26 +158,45 @@ export function hostsOf(sidecar: KubeObject): readonly string[] {
   return (sidecar['spec'] as { readonly egress: readonly { readonly hosts: readonly string[] }[] }).egress[0]!.hosts
 }
 
-export function conditionOf(fence: { readonly status?: FenceStatus }, type: string): { readonly status?: string; readonly reason?: string; readonly message?: string } {
+export function conditionOf(
+  fence: { readonly status?: FenceStatus },
+  type: string,
+): { readonly status?: string; readonly reason?: string; readonly message?: string } {
   return fence.status?.conditions?.find((condition) => condition.type === type) ?? {}
 }
 
 /** A Service with one HTTP port, selecting `app: <name>` unless told otherwise. */
-export async function createService(client: Client, namespace: string, name: string, labels: Readonly<Record<string, string>> = {}, selector: Readonly<Record<string, string>> | null = { app: name }): Promise<KubeObject> {
+export async function createService(
+  client: Client,
+  namespace: string,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+  selector: Readonly<Record<string, string>> | null = { app: name },
+): Promise<KubeObject> {
   const type = { apiVersion: 'v1', kind: 'Service', plural: 'services', namespaced: true }
   const spec = { ports: [{ name: 'http', port: 9080 }], ...(selector === null ? {} : { selector }) }
   return await client.create(type, { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace, labels }, spec }, 'kubectl-create')
 }
 
 /** An EndpointSlice of a Service, as the controller manager makes it for pods with these addresses. */
-export async function createEndpoints(client: Client, namespace: string, service: string, addresses: readonly string[], ready = true): Promise<KubeObject> {
+export async function createEndpoints(
+  client: Client,
+  namespace: string,
+  service: string,
+  addresses: readonly string[],
+  ready = true,
+): Promise<KubeObject> {
   const type = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', plural: 'endpointslices', namespaced: true }
   return await client.create(
     type,
     {
       apiVersion: type.apiVersion,
       kind: type.kind,
-      metadata: { name: `${service}-${randomBytes(3).toString('hex')}`, namespace, labels: { 'kubernetes.io/service-name': service, 'endpointslice.kubernetes.io/managed-by': 'test' } },
+      metadata: {
+        name: `${service}-${randomBytes(3).toString('hex')}`,
+        namespace,
+        labels: { 'kubernetes.io/service-name': service, 'endpointslice.kubernetes.io/managed-by': 'test' },
+      },
       addressType: 'IPv4',
       endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready } })),
       ports: [{ name: 'http', port: 9080 }],

@@ -17,6 +17,8 @@ export interface OperatorOptions {
   readonly groups?: readonly string[]
   /** Further arguments of `slimeboot run`. */
   readonly args?: readonly string[]
+  /** Whose kubeconfig it gets: a proxy's, or else the cluster's. */
+  readonly through?: Pick<ClusterAccess, 'kubeconfigFor'>
 }
 
 export interface Operator extends AsyncDisposable {
@@ -24,14 +26,17 @@ export interface Operator extends AsyncDisposable {
   readonly user: string
   /** The last lines that it logged. */
   readonly log: () => string
+  readonly pid: number
   /** SIGTERM; fails when it does not end by itself with exit code 0. */
   readonly stop: () => Promise<void>
+  /** SIGKILL. */
+  readonly kill: () => Promise<void>
 }
 
 /** Starts it; resolves when its watches are open. */
 export async function startOperator(cluster: Pick<ClusterAccess, 'kubeconfigFor'>, options: OperatorOptions): Promise<Operator> {
-  const { watchNamespaces, user = `operator-${watchNamespaces.join('-')}`, groups = ['system:masters'], args = [] } = options
-  const kubeconfig = cluster.kubeconfigFor({ name: user, groups })
+  const { watchNamespaces, user = `operator-${watchNamespaces.join('-')}`, groups = ['system:masters'], args = [], through = cluster } = options
+  const kubeconfig = through.kubeconfigFor({ name: user, groups })
   const flags = [
     '--kubeconfig',
     kubeconfig,
@@ -55,6 +60,7 @@ export async function startOperator(cluster: Pick<ClusterAccess, 'kubeconfigFor'
   // a test that fails before it stops the operator must not leave it behind
   const kill = (): boolean => child.kill('SIGKILL')
   process.once('exit', kill)
+  child.once('exit', () => process.removeListener('exit', kill))
 
   async function stop(): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -62,10 +68,19 @@ export async function startOperator(cluster: Pick<ClusterAccess, 'kubeconfigFor'
     child.kill('SIGTERM')
     const [code, signal] = await exited
     clearTimeout(timer)
-    process.removeListener('exit', kill)
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, `the operator did not end cleanly. ${log()}`)
   }
 
   await Promise.race([watching, exited.then(([code]) => Promise.reject(new Error(`the operator ended with exit code ${code}. ${log()}`)))])
-  return { user, log, stop, [Symbol.asyncDispose]: stop }
+  return {
+    user,
+    log,
+    pid: child.pid ?? -1,
+    stop,
+    kill: async () => {
+      kill()
+      await exited
+    },
+    [Symbol.asyncDispose]: stop,
+  }
 }

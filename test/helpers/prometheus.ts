@@ -17,8 +17,15 @@ export async function startQueryServer(): Promise<QueryServer> {
     const query = new URL(request.url!, 'http://x').searchParams.get('query') ?? ''
     queries.push(query)
     const [, answer = []] = [...answers].find(([text]) => query.includes(text)) ?? []
-    if (answer instanceof Error) response.writeHead(422).end(JSON.stringify({ status: 'error', errorType: 'execution', error: answer.message }))
-    else response.end(JSON.stringify({ status: 'success', data: { resultType: 'vector', result: answer.map((metric) => ({ metric, value: [1, String(queries.length)] })) } }))
+    if (answer instanceof Error)
+      response.writeHead(422).end(JSON.stringify({ status: 'error', errorType: 'execution', error: answer.message }))
+    else
+      response.end(
+        JSON.stringify({
+          status: 'success',
+          data: { resultType: 'vector', result: answer.map((metric) => ({ metric, value: [1, String(queries.length)] })) },
+        }),
+      )
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return {

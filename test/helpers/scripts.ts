@@ -17,7 +17,7 @@ export const ROOT = join(import.meta.dirname, '..', '..')
 export const INSTALL = join(ROOT, 'scripts', 'easy_install_lazyload.sh')
 export const UNINSTALL = join(ROOT, 'scripts', 'easy_uninstall_lazyload.sh')
 /** Longer than any script may take here. */
-const LIMIT_MS = 150_000
+const LIMIT_MS = 240_000
 
 export interface ScriptRun {
   readonly code: number | null
@@ -37,14 +37,22 @@ export async function runBash(args: readonly string[], options: ScriptOptions = 
   return await runCommand('bash', args, options)
 }
 
-export async function runCommand(file: string, args: readonly string[], { kubeconfig = '/nonexistent', env = {}, cwd }: ScriptOptions = {}): Promise<ScriptRun> {
+export async function runCommand(
+  file: string,
+  args: readonly string[],
+  { kubeconfig = '/nonexistent', env = {}, cwd }: ScriptOptions = {},
+): Promise<ScriptRun> {
   const child = spawn(file, [...args], {
     cwd: cwd ?? mkdtempSync(join(tmpdir(), 'slimeboot-script-')),
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], KUBECONFIG: kubeconfig, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LIMIT_MS,
   })
-  const [out, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number | null]>])
+  const [out, errors, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ])
   return { code, output: out + errors }
 }
 
@@ -77,8 +85,9 @@ export async function setScriptStage(name: string): Promise<ScriptStage> {
     cluster,
     killOperator: async () => await pods?.stop(),
     reviveOperator: async () => void (pods = await runOperatorPods(cluster)),
-    install: async (...args) => await runBash([INSTALL, '--timeout', '60', ...args], { kubeconfig: cluster.kubeconfig }),
-    uninstall: async (...args) => await runBash([UNINSTALL, '--timeout', '60', '--mesh-settle', '0', ...args], { kubeconfig: cluster.kubeconfig }),
+    install: async (...args) => await runBash([INSTALL, '--timeout', '120', ...args], { kubeconfig: cluster.kubeconfig }),
+    uninstall: async (...args) =>
+      await runBash([UNINSTALL, '--timeout', '60', '--mesh-settle', '0', ...args], { kubeconfig: cluster.kubeconfig }),
     uninstallAs: async (user) => await runBash([UNINSTALL], { kubeconfig: cluster.kubeconfigFor(user) }),
     [Symbol.asyncDispose]: async () => {
       await pods?.stop()
@@ -92,7 +101,8 @@ async function runOperatorPods(cluster: Cluster): Promise<PodRunner> {
   const program = operatorProgram(await assembleImage(), { SLIMEBOOT_MESH_SETTLE: '300ms' })
   return createPodRunner({
     cluster,
-    match: ({ metadata, spec }) => (metadata.labels?.['name'] === 'slime-boot' && spec.containers[0]?.args?.includes('run') === true ? program : undefined),
+    match: ({ metadata, spec }) =>
+      metadata.labels?.['name'] === 'slime-boot' && spec.containers[0]?.args?.includes('run') === true ? program : undefined,
   })
 }
 
@@ -118,16 +128,33 @@ interface ResourceList {
 }
 
 /** Comes and goes by itself. */
-const RESTLESS: ReadonlySet<string> = new Set(['events', 'leases', 'componentstatuses', 'nodes', 'endpoints', 'endpointslices'])
+const RESTLESS: ReadonlySet<string> = new Set([
+  'events',
+  'leases',
+  'componentstatuses',
+  'nodes',
+  'apiservices',
+  'endpoints',
+  'endpointslices',
+])
 
 /** Every object of every kind that the API server lists, as `resource/namespace/name`, sorted. */
 export async function snapshot(cluster: Pick<ClusterAccess, 'request'>): Promise<readonly string[]> {
   const { body: core } = await cluster.request('GET', '/api/v1')
   const { body: groups } = await cluster.request('GET', '/apis')
-  const versions = (groups.groups as readonly { readonly preferredVersion: { readonly groupVersion: string } }[]).map(({ preferredVersion }) => preferredVersion.groupVersion)
-  const lists = await Promise.all(versions.map(async (version) => ({ path: `/apis/${version}`, list: (await cluster.request('GET', `/apis/${version}`)).body as ResourceList })))
+  const versions = (groups.groups as readonly { readonly preferredVersion: { readonly groupVersion: string } }[]).map(
+    ({ preferredVersion }) => preferredVersion.groupVersion,
+  )
+  const lists = await Promise.all(
+    versions.map(async (version) => ({
+      path: `/apis/${version}`,
+      list: (await cluster.request('GET', `/apis/${version}`)).body as ResourceList,
+    })),
+  )
   const collections = [{ path: '/api/v1', list: core as ResourceList }, ...lists].flatMap(({ path, list }) =>
-    list.resources.filter(({ name, verbs }) => verbs.includes('list') && !name.includes('/') && !RESTLESS.has(name)).map(({ name }) => `${path}/${name}`),
+    list.resources
+      .filter(({ name, verbs }) => verbs.includes('list') && !name.includes('/') && !RESTLESS.has(name))
+      .map(({ name }) => `${path}/${name}`),
   )
   const found = await Promise.all(
     collections.map(async (path) => {
@@ -138,4 +165,13 @@ export async function snapshot(cluster: Pick<ClusterAccess, 'request'>): Promise
     }),
   )
   return found.flat().sort()
+}
+
+/** What came (`+`) and went (`-`) since the snapshot was taken. */
+export async function changesSince(cluster: Pick<ClusterAccess, 'request'>, before: readonly string[]): Promise<readonly string[]> {
+  const now = await snapshot(cluster)
+  return [
+    ...now.filter((object) => !before.includes(object)).map((object) => `+ ${object}`),
+    ...before.filter((object) => !now.includes(object)).map((object) => `- ${object}`),
+  ]
 }

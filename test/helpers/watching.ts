@@ -97,6 +97,7 @@ export async function startWatching(cluster: ClusterAccess, options: WatchingOpt
       await proxy[Symbol.asyncDispose]()
     },
   }
-  await watching.hears(OPEN)
+  // the first may come with the list, the second only by the watch
+  for (const _ of [1, 2]) await watching.hears(OPEN)
   return watching
 }

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { startCluster, type Cluster } from '../../local-cluster/cluster.ts'
 import { installCrds } from '../../local-cluster/crds.ts'
 import {
+  annotate,
   bootRef,
   createBoot,
   type Installation,
@@ -107,6 +108,23 @@ describe('objects without their SlimeBoot', () => {
     await stage.client.remove(bootRef(stage, 'kept'))
     await isGone(stage, 'kept')
     assert.deepEqual(await ownedIds(stage, 'kept'), [])
+  })
+
+  test('are told of at once where the operator sees their SlimeBoot go', async () => {
+    await createBoot(stage, 'forced', specOf(await newInstallation(stage, 'forced')))
+    await isReady(stage, 'forced')
+    const ids = await ownedIds(stage, 'forced')
+    // suspended, it does not get its finalizer back
+    await annotate(stage, bootRef(stage, 'forced'), { 'config.netease.com/suspend': 'true' })
+    await readyIs(stage, 'forced', 'Unknown', 'Suspended')
+    await stage.client.jsonPatch(bootRef(stage, 'forced'), [{ op: 'remove', path: '/metadata/finalizers' }], 'kubectl-edit')
+    await stage.client.remove(bootRef(stage, 'forced'))
+    await stage.eventually(
+      () => {
+        for (const id of ids) assert.match(stage.operator().log(), new RegExp(` warn +orphan object=${id} owner=${stage.namespace}/forced`))
+      },
+      { timeout: 5000 },
+    )
   })
 })
 

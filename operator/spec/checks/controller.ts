@@ -2,12 +2,28 @@
 import type { Json } from '../../../runtime/object.ts'
 import { metricSourceOf, miscOf } from '../modules.ts'
 import { child, isObject, problem, type Problem, show } from '../problems.ts'
-import { listAt, textAt } from '../read.ts'
+import { listAt, numberAt, textAt } from '../read.ts'
 import type { CheckInput } from './check.ts'
 
 /** Volume of the module's configuration, which the operator adds. */
 const CONFIG_VOLUME = 'config-volume'
 const CONFIG_PATH = '/etc/slime/config'
+/** containerPort `http`. */
+const HTTP_PORT = 80
+
+/** Ports of one Service and of one container: the API server answers a repeated one with an internal error. */
+export function controllerPorts({ spec }: CheckInput): Problem[] {
+  const taken = (path: readonly string[], others: readonly (number | undefined)[]): Problem[] => {
+    const port = numberAt(spec, ...path)
+    if (port === undefined || !others.includes(port)) return []
+    return [problem(`spec.${path.join('.')}`, `is ${port}, which another port of the module has. Choose another.`)]
+  }
+  return [
+    ...taken(['service', 'logSourcePort'], [numberAt(spec, 'service', 'port')]),
+    ...taken(['healthProbePort'], [HTTP_PORT]),
+    ...taken(['logSourcePort'], [HTTP_PORT, numberAt(spec, 'healthProbePort')]),
+  ]
+}
 
 export function volumes({ spec }: CheckInput): Problem[] {
   const first = new Map<string, number>()

@@ -1,7 +1,7 @@
 /** Checks on the global-sidecar and the pilot: mode, namespaces, what would collide with Istio's own objects. */
 import { resolveMode } from '../mode.ts'
 import { problem, type Problem, show } from '../problems.ts'
-import { at, listAt, textAt } from '../read.ts'
+import { at, listAt, numberAt, textAt } from '../read.ts'
 import type { CheckInput } from './check.ts'
 
 const LIST = 'spec.component.globalSidecar.namespace'
@@ -31,6 +31,13 @@ export function namespaceList({ spec, mode, facts }: CheckInput): Problem[] {
     }
   }
   return problems
+}
+
+/** A catch-all before a global-sidecar without pods would end every first call. */
+export function replicas({ spec, mode }: CheckInput): Problem[] {
+  const count = numberAt(spec, 'component', 'globalSidecar', 'replicas')
+  if (mode === 'none' || count === undefined || count >= 1) return []
+  return [problem('spec.component.globalSidecar.replicas', `must be 1 or more, got ${count}. To run without global-sidecar, write enable: false.`)]
 }
 
 export function meshRoot({ spec, mode, facts }: CheckInput): Problem[] {

@@ -25,9 +25,14 @@ before(async () => {
 })
 after(async () => await lazyload.stop())
 
-const namesOf = async (type: ResourceType): Promise<readonly string[]> => (await client.list(type, { namespace: testns })).items.map(({ metadata }) => metadata.name).sort()
+const namesOf = async (type: ResourceType): Promise<readonly string[]> =>
+  (await client.list(type, { namespace: testns })).items.map(({ metadata }) => metadata.name).sort()
 const label = async (type: ResourceType, name: string, key: string, value: string | null): Promise<unknown> =>
-  await client.mergePatch({ type, name, ...(type.namespaced ? { namespace: testns } : {}) }, { metadata: { labels: { [key]: value } } }, 'kubectl-label')
+  await client.mergePatch(
+    { type, name, ...(type.namespaced ? { namespace: testns } : {}) },
+    { metadata: { labels: { [key]: value } } },
+    'kubectl-label',
+  )
 
 /** Fences, and as many Sidecars. */
 async function fencesAre(...names: readonly string[]): Promise<void> {
@@ -62,7 +67,12 @@ test('an automatic fence that is deleted by hand comes back', async () => {
   const { uid } = (await fenceOf(client, testns, 'svc1')).metadata
   await client.remove({ type: SERVICE_FENCE, namespace: testns, name: 'svc1' })
   await eventually(async () => assert.notEqual((await fenceOf(client, testns, 'svc1')).metadata.uid, uid))
-  await eventually(async () => assert.deepEqual((await sidecarOf(client, testns, 'svc1')).metadata.ownerReferences?.[0]?.uid, (await fenceOf(client, testns, 'svc1')).metadata.uid))
+  await eventually(async () =>
+    assert.deepEqual(
+      (await sidecarOf(client, testns, 'svc1')).metadata.ownerReferences?.[0]?.uid,
+      (await fenceOf(client, testns, 'svc1')).metadata.uid,
+    ),
+  )
 })
 
 test('a restart with the labels as they were writes nothing: no fence flaps', async () => {
@@ -74,7 +84,9 @@ test('a restart with the labels as they were writes nothing: no fence flaps', as
   // a label that is seen after the first look shows that the look is over
   await label(SERVICE, 'svc2', FENCED_LABEL, 'true')
   await fencesAre('svc1', 'svc2', 'svc3')
-  const touched = (await cluster.auditEvents(since)).filter(({ user, verb, name }) => user === lazyload.user && verb !== 'watch' && ['svc1', 'svc3'].includes(name))
+  const touched = (await cluster.auditEvents(since)).filter(
+    ({ user, verb, name }) => user === lazyload.user && verb !== 'watch' && ['svc1', 'svc3'].includes(name),
+  )
   assert.deepEqual(touched, [])
 })
 

@@ -1,11 +1,20 @@
 /** The tutorial's way with the access log: a fence, a call through the global-sidecar, a learned host, a wider Sidecar. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { status } from '@grpc/grpc-js'
+import { status as code } from '@grpc/grpc-js'
 import { messageOf, openLogStream, OWN_ADDRESS } from '../../helpers/access-log.ts'
 import { sharedCluster } from '../../helpers/cluster.ts'
 import { eventually } from '../../helpers/eventually.ts'
-import { createEndpoints, createFence, createService, fenceOf, hostsOf, type Lazyload, sidecarOf, startLazyload } from '../../helpers/lazyload.ts'
+import {
+  createEndpoints,
+  createFence,
+  createService,
+  fenceOf,
+  hostsOf,
+  type Lazyload,
+  sidecarOf,
+  startLazyload,
+} from '../../helpers/lazyload.ts'
 import { createNamespace } from '../../helpers/namespace.ts'
 import { adminClient } from '../../helpers/stage.ts'
 
@@ -34,7 +43,14 @@ test("a new fence gets the tutorial's Sidecar, owned by the fence", async () => 
   const sidecar = await eventually(async () => await sidecarOf(client, namespace, 'productpage'))
   assert.deepEqual(sidecar['spec'], { egress: [{ hosts: constant() }], workloadSelector: { labels: { app: 'productpage' } } })
   assert.deepEqual(sidecar.metadata.ownerReferences, [
-    { apiVersion: 'microservice.slime.io/v1alpha1', kind: 'ServiceFence', name: 'productpage', uid: fence.metadata.uid, controller: true, blockOwnerDeletion: true },
+    {
+      apiVersion: 'microservice.slime.io/v1alpha1',
+      kind: 'ServiceFence',
+      name: 'productpage',
+      uid: fence.metadata.uid,
+      controller: true,
+      blockOwnerDeletion: true,
+    },
   ])
 })
 
@@ -54,7 +70,10 @@ test('calls that a global-sidecar logs are learned, and widen the Sidecar', asyn
       [`{destination_service="details.${namespace}.svc.cluster.local"}`]: '1',
       [`{destination_service="reviews.${namespace}.svc.cluster.local"}`]: '2',
     })
-    assert.deepEqual(Object.keys(status?.domains ?? {}), [`details.${namespace}.svc.cluster.local`, `reviews.${namespace}.svc.cluster.local`])
+    assert.deepEqual(Object.keys(status?.domains ?? {}), [
+      `details.${namespace}.svc.cluster.local`,
+      `reviews.${namespace}.svc.cluster.local`,
+    ])
     assert.equal(status?.hosts, 2)
     const domain = status?.domains?.[`details.${namespace}.svc.cluster.local`]
     assert.deepEqual([domain?.status, domain?.source, domain?.hosts], ['ACTIVE', 'accesslog', [`details.${namespace}.svc.cluster.local`]])
@@ -69,7 +88,9 @@ test('the same calls again change nothing', async () => {
   const stream = openLogStream(await lazyload.logPort())
   for (let count = 0; count < 50; count++) stream.send(messageOf([call('details'), call('reviews')]))
   await stream.end()
-  const writes = (await cluster.auditEvents(since)).filter(({ user, verb }) => user === lazyload.user && !['get', 'list', 'watch'].includes(verb))
+  const writes = (await cluster.auditEvents(since)).filter(
+    ({ user, verb }) => user === lazyload.user && !['get', 'list', 'watch'].includes(verb),
+  )
   assert.deepEqual(writes, [])
   assert.equal((await fenceOf(client, namespace, 'productpage')).metadata.resourceVersion, metadata.resourceVersion)
   assert.equal((await sidecarOf(client, namespace, 'productpage')).metadata.resourceVersion, sidecar.metadata.resourceVersion)
@@ -83,7 +104,9 @@ test('what is learned survives a restart, without a write', async () => {
   await lazyload.logs('working')
   await eventually(async () => assert.equal((await lazyload.get('/modules/readyz')).status, 200))
   assert.equal((await sidecarOf(client, namespace, 'productpage')).metadata.resourceVersion, sidecar.metadata.resourceVersion)
-  const writes = (await cluster.auditEvents(since)).filter(({ user, verb }) => user === lazyload.user && !['get', 'list', 'watch'].includes(verb))
+  const writes = (await cluster.auditEvents(since)).filter(
+    ({ user, verb }) => user === lazyload.user && !['get', 'list', 'watch'].includes(verb),
+  )
   assert.deepEqual(writes, [])
 })
 
@@ -91,6 +114,6 @@ test('a stream from an address that is not a global-sidecar is refused, and teac
   const stream = openLogStream(await lazyload.logPort(), '127.0.0.1')
   stream.send(messageOf([call('ratings')]))
   const error = await stream.ended
-  assert.equal(error?.code, status.PERMISSION_DENIED)
+  assert.equal(error?.code, code.PERMISSION_DENIED)
   assert.equal((await fenceOf(client, namespace, 'productpage')).status?.hosts, 2)
 })

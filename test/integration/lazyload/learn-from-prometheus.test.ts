@@ -4,7 +4,16 @@ import { after, before, test } from 'node:test'
 import type { JsonObject } from '../../../runtime/object.ts'
 import { sharedCluster } from '../../helpers/cluster.ts'
 import { eventually } from '../../helpers/eventually.ts'
-import { conditionOf, createFence, createService, fenceOf, hostsOf, type Lazyload, sidecarOf, startLazyload } from '../../helpers/lazyload.ts'
+import {
+  conditionOf,
+  createFence,
+  createService,
+  fenceOf,
+  hostsOf,
+  type Lazyload,
+  sidecarOf,
+  startLazyload,
+} from '../../helpers/lazyload.ts'
 import { createNamespace } from '../../helpers/namespace.ts'
 import { type QueryServer, startQueryServer } from '../../helpers/prometheus.ts'
 import { adminClient } from '../../helpers/stage.ts'
@@ -33,11 +42,16 @@ after(async () => {
 
 const full = (name: string): string => `${name}.${namespace}.svc.cluster.local`
 const tail = (): readonly string[] => ['istio-system/*', 'mesh-operator/*', `*/${full('global-sidecar')}`]
-const calls = (...names: readonly string[]): readonly Readonly<Record<string, string>>[] => names.map((name) => ({ destination_service: full(name) }))
+const calls = (...names: readonly string[]): readonly Readonly<Record<string, string>>[] =>
+  names.map((name) => ({ destination_service: full(name) }))
 const hostsAre = async (name: string, ...hosts: readonly string[]): Promise<void> =>
-  await eventually(async () => assert.deepEqual(hostsOf(await sidecarOf(client, namespace, name)), [...hosts.map((host) => `*/${full(host)}`), ...tail()]), { timeout: 20_000 })
+  await eventually(
+    async () => assert.deepEqual(hostsOf(await sidecarOf(client, namespace, name)), [...hosts.map((host) => `*/${full(host)}`), ...tail()]),
+    { timeout: 20_000 },
+  )
 const queriesFor = (name: string): number => prometheus.queries.filter((query) => query.includes(`source_app="${name}"`)).length
-const writes = async (since: Date): Promise<readonly unknown[]> => (await cluster.auditEvents(since)).filter(({ user, verb }) => user === lazyload.user && !['get', 'list', 'watch'].includes(verb))
+const writes = async (since: Date): Promise<readonly unknown[]> =>
+  (await cluster.auditEvents(since)).filter(({ user, verb }) => user === lazyload.user && !['get', 'list', 'watch'].includes(verb))
 
 /** Lets `count` more rounds pass for a fence. */
 async function rounds(name: string, count: number): Promise<void> {
@@ -51,8 +65,17 @@ test("the tutorial's query teaches what is called", async () => {
   await hostsAre('productpage', 'details', 'reviews')
   await eventually(async () => {
     const { status } = await fenceOf(client, namespace, 'productpage')
-    assert.deepEqual(Object.keys(status?.metricStatus ?? {}), [`{destination_service="${full('details')}"}`, `{destination_service="${full('reviews')}"}`])
-    assert.deepEqual(Object.values(status?.domains ?? {}).map((domain) => [domain?.status, domain?.source]), [['ACTIVE', 'prometheus'], ['ACTIVE', 'prometheus']])
+    assert.deepEqual(Object.keys(status?.metricStatus ?? {}), [
+      `{destination_service="${full('details')}"}`,
+      `{destination_service="${full('reviews')}"}`,
+    ])
+    assert.deepEqual(
+      Object.values(status?.domains ?? {}).map((domain) => [domain?.status, domain?.source]),
+      [
+        ['ACTIVE', 'prometheus'],
+        ['ACTIVE', 'prometheus'],
+      ],
+    )
   })
 })
 
@@ -86,7 +109,10 @@ test('a host that two queries do not find leaves status and Sidecar', async () =
   await hostsAre('productpage', 'details')
   await eventually(async () => {
     const { status } = await fenceOf(client, namespace, 'productpage')
-    assert.deepEqual([Object.keys(status?.domains ?? {}), Object.keys(status?.metricStatus ?? {})], [[full('details')], [`{destination_service="${full('details')}"}`]])
+    assert.deepEqual(
+      [Object.keys(status?.domains ?? {}), Object.keys(status?.metricStatus ?? {})],
+      [[full('details')], [`{destination_service="${full('details')}"}`]],
+    )
   })
 })
 

@@ -38,15 +38,19 @@ after(async () => {
 async function call(...hosts: readonly string[]): Promise<void> {
   const stream = openLogStream(await lazyload.logPort())
   for (let from = 0; from < hosts.length; from += 100)
-    stream.send(messageOf(hosts.slice(from, from + 100).map((host) => ({ directRemote: '172.17.0.40', upstreamCluster: `outbound|80||${host}` }))))
+    stream.send(
+      messageOf(hosts.slice(from, from + 100).map((host) => ({ directRemote: '172.17.0.40', upstreamCluster: `outbound|80||${host}` }))),
+    )
   await stream.end()
 }
-const learnedBy = async (name: string): Promise<number> => Object.keys((await fenceOf(client, namespace, name)).status?.metricStatus ?? {}).length
+const learnedBy = async (name: string): Promise<number> =>
+  Object.keys((await fenceOf(client, namespace, name)).status?.metricStatus ?? {}).length
 
 test('health tells of watches and access log; metrics of fences and learning', async () => {
   await eventually(async () => assert.equal((await lazyload.get('/modules/readyz')).status, 200))
   const { text: checks } = await lazyload.get('/modules/readyz?verbose')
-  for (const check of ['watch servicefences.microservice.slime.io', 'watch endpointslices.discovery.k8s.io', 'access log']) assert.ok(checks.includes(`[+]${check} ok`), checks)
+  for (const check of ['watch servicefences.microservice.slime.io', 'watch endpointslices.discovery.k8s.io', 'access log'])
+    assert.ok(checks.includes(`[+]${check} ok`), checks)
   assert.equal((await lazyload.get('/modules/livez')).status, 200)
   await call('one.example.com')
   await eventually(async () => {
@@ -114,15 +118,27 @@ test('a configuration that is wrong stops the start, with everything that is wro
   writeFileSync(file, JSON.stringify({ global: { misc: { 'global-sidecar-mode': 'somewhere', log_source_port: 'x' } } }))
   const child = spawn(process.execPath, [MAIN, '--config', file], { stdio: ['ignore', 'ignore', 'pipe'] })
   const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
-  for (const part of [file, 'global.misc.global-sidecar-mode', 'global.misc.log_source_port', 'metric.prometheus.address']) assert.ok(said.includes(part), said)
+  for (const part of [file, 'global.misc.global-sidecar-mode', 'global.misc.log_source_port', 'metric.prometheus.address'])
+    assert.ok(said.includes(part), said)
   assert.equal(code, 1)
 })
 
 test('logRotate writes the log to its file instead of stdout', async () => {
   const file = join(folder, 'log', 'slime.log')
-  const config = { name: 'lazyload', enable: true, global: { misc: { metric_source_type: 'accesslog', 'metrics-addr': '0', 'aux-addr': '0', log_source_port: ':0' }, log: { logRotate: true, logRotateConfig: { filePath: file } } } }
+  const config = {
+    name: 'lazyload',
+    enable: true,
+    global: {
+      misc: { metric_source_type: 'accesslog', 'metrics-addr': '0', 'aux-addr': '0', log_source_port: ':0' },
+      log: { logRotate: true, logRotateConfig: { filePath: file } },
+    },
+  }
   writeFileSync(join(folder, 'cfg'), JSON.stringify(config))
-  const child = spawn(process.execPath, [MAIN, '--config', join(folder, 'cfg'), '--kubeconfig', cluster.kubeconfig, '--namespaces', namespace], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(
+    process.execPath,
+    [MAIN, '--config', join(folder, 'cfg'), '--kubeconfig', cluster.kubeconfig, '--namespaces', namespace],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
   const out = text(child.stdout)
   await eventually(() => assert.match(readFileSync(file, 'utf8'), /"message":"working"/), { timeout: 30_000 })
   child.kill('SIGTERM')

@@ -40,8 +40,18 @@ test('no host is lost over 30 seconds without the API server, also to a restart 
   await stream.end()
 
   const expected = sent.slice(0, 500).map((host) => `{destination_service="${host}"}`)
-  await eventually(async () => assert.deepEqual(Object.keys((await fenceOf(client, namespace, 'caller')).status?.metricStatus ?? {}).sort(), expected), { timeout: 40_000 })
-  await eventually(async () => assert.deepEqual(hostsOf(await sidecarOf(client, namespace, 'caller')).slice(0, -3), sent.map((host) => `*/${host}`)), { timeout: 40_000 })
+  await eventually(
+    async () => assert.deepEqual(Object.keys((await fenceOf(client, namespace, 'caller')).status?.metricStatus ?? {}).sort(), expected),
+    { timeout: 40_000 },
+  )
+  await eventually(
+    async () =>
+      assert.deepEqual(
+        hostsOf(await sidecarOf(client, namespace, 'caller')).slice(0, -3),
+        sent.map((host) => `*/${host}`),
+      ),
+    { timeout: 40_000 },
+  )
   await lazyload.stop()
   await using again = await startLazyload(cluster, { namespaces: [namespace] })
   await again.logs('working')

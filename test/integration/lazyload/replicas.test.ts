@@ -4,7 +4,16 @@ import { before, test } from 'node:test'
 import { messageOf, openLogStream, OWN_ADDRESS } from '../../helpers/access-log.ts'
 import { sharedCluster } from '../../helpers/cluster.ts'
 import { eventually } from '../../helpers/eventually.ts'
-import { createEndpoints, createFence, createService, fenceOf, hostsOf, type Lazyload, sidecarOf, startLazyload } from '../../helpers/lazyload.ts'
+import {
+  createEndpoints,
+  createFence,
+  createService,
+  fenceOf,
+  hostsOf,
+  type Lazyload,
+  sidecarOf,
+  startLazyload,
+} from '../../helpers/lazyload.ts'
 import { createNamespace } from '../../helpers/namespace.ts'
 import { adminClient } from '../../helpers/stage.ts'
 
@@ -20,7 +29,12 @@ before(async () => {
 })
 
 const start = async (name: string): Promise<Lazyload> =>
-  await startLazyload(cluster, { namespaces: [namespace], user: `${namespace}-${name}`, args: ['--enable-leader-election'], env: { POD_NAME: name, WATCH_NAMESPACE: namespace } })
+  await startLazyload(cluster, {
+    namespaces: [namespace],
+    user: `${namespace}-${name}`,
+    args: ['--enable-leader-election'],
+    env: { POD_NAME: name, WATCH_NAMESPACE: namespace },
+  })
 const full = (name: string): string => `${name}.${namespace}.svc.cluster.local`
 async function callThrough(replica: Lazyload, ...hosts: readonly string[]): Promise<void> {
   const stream = openLogStream(await replica.logPort())
@@ -28,9 +42,19 @@ async function callThrough(replica: Lazyload, ...hosts: readonly string[]): Prom
   await stream.end()
 }
 const sidecarHas = async (hosts: readonly string[], timing = {}): Promise<void> =>
-  await eventually(async () => assert.deepEqual(hostsOf(await sidecarOf(client, namespace, 'caller')).slice(0, -3), hosts.map((host) => `*/${full(host)}`)), timing)
+  await eventually(
+    async () =>
+      assert.deepEqual(
+        hostsOf(await sidecarOf(client, namespace, 'caller')).slice(0, -3),
+        hosts.map((host) => `*/${full(host)}`),
+      ),
+    timing,
+  )
 const sidecarWrites = async (replica: Lazyload, since?: Date): Promise<number> =>
-  (await cluster.auditEvents(since)).filter(({ user, resource, verb, namespace: where }) => user === replica.user && resource === 'sidecars' && where === namespace && !['get', 'list', 'watch'].includes(verb)).length
+  (await cluster.auditEvents(since)).filter(
+    ({ user, resource, verb, namespace: where }) =>
+      user === replica.user && resource === 'sidecars' && where === namespace && !['get', 'list', 'watch'].includes(verb),
+  ).length
 
 test('a replica that stands by learns, is ready, and writes no Sidecar; when the leader dies it takes over', async () => {
   const leader = await start('one')
@@ -48,7 +72,11 @@ test('a replica that stands by learns, is ready, and writes no Sidecar; when the
   leader.signal('SIGKILL')
   await leader.exited
   await callThrough(standby, 'c')
-  await eventually(async () => assert.ok(Object.keys((await fenceOf(client, namespace, 'caller')).status?.metricStatus ?? {}).includes(`{destination_service="${full('c')}"}`)))
+  await eventually(async () =>
+    assert.ok(
+      Object.keys((await fenceOf(client, namespace, 'caller')).status?.metricStatus ?? {}).includes(`{destination_service="${full('c')}"}`),
+    ),
+  )
   await sidecarHas(['a', 'b', 'c'], TAKE_OVER)
 })
 

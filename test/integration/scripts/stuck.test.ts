@@ -5,7 +5,7 @@ import { NAMESPACE, SLIMEBOOT } from '../../../operator/api/kinds.ts'
 import type { Client } from '../../../runtime/client.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { installEarlierOperator, oldestRelease, tutorialRelease } from '../../helpers/earlier-operator.ts'
-import { type ScriptStage, setScriptStage, snapshot } from '../../helpers/scripts.ts'
+import { type ScriptStage, setScriptStage, snapshot, changesSince } from '../../helpers/scripts.ts'
 import { createFence } from '../../helpers/scripts-objects.ts'
 import { adminClient, read, refTo } from '../../helpers/stage.ts'
 
@@ -29,7 +29,10 @@ before(async () => {
   base = await snapshot(stage.cluster)
 })
 after(async () => await stage[Symbol.asyncDispose]())
-beforeEach(async () => await eventually(async () => assert.deepEqual(await snapshot(stage.cluster), base, 'the test before this one left something')))
+beforeEach(
+  async () =>
+    await eventually(async () => assert.deepEqual(await changesSince(stage.cluster, base), [], 'the test before this one left something')),
+)
 
 async function installed(): Promise<void> {
   const { code, output } = await stage.install()
@@ -39,7 +42,7 @@ async function installed(): Promise<void> {
 async function uninstalls(...args: readonly string[]): Promise<string> {
   const { code, output } = await stage.uninstall(...args)
   assert.equal(code, 0, output)
-  await eventually(async () => assert.deepEqual(await snapshot(stage.cluster), base))
+  await eventually(async () => assert.deepEqual(await changesSince(stage.cluster, base), []))
   return output
 }
 
@@ -105,12 +108,23 @@ test('the operator lost a right: the caller has it, and does what it could not',
   assert.match(output, /The operator does not do it \(it is blocked\)/)
 })
 
-test('an installation of the earlier operator, which is gone: its two finalizers and its objects go', async () => {
+test("an installation of the earlier operator, which is gone: its two finalizers and its objects go, somebody's own release stays", async () => {
   await installEarlierOperator(stage.cluster, [tutorialRelease(), oldestRelease()])
   await client.remove(OPERATOR)
-  const output = await uninstalls()
+  const labels = { 'app.kubernetes.io/managed-by': 'Helm' }
+  const annotations = { 'meta.helm.sh/release-name': 'lazyload', 'meta.helm.sh/release-namespace': 'mesh-operator' }
+  const own = { ...theirs, namespace: 'default', name: 'own-chart' }
+  await client.create(own.type, {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: own.name, namespace: own.namespace, labels, annotations },
+  })
+  const { code, output } = await stage.uninstall()
+  assert.equal(code, 0, output)
   assert.match(output, /there is no Deployment mesh-operator\/slime-boot/)
-  assert.match(output, /19 objects of SlimeBoots are deleted/)
+  assert.match(output, /20 objects of SlimeBoots are deleted/)
+  assert.deepEqual(await changesSince(stage.cluster, base), ['+ /api/v1/configmaps/default/own-chart'])
+  await client.remove(own)
 })
 
 test('the namespace was deleted and took the operator along: install says so, uninstall lets it end, twice', async () => {
@@ -118,7 +132,10 @@ test('the namespace was deleted and took the operator along: install says so, un
   await client.remove({ type: NAMESPACE, name: 'mesh-operator' })
   const again = await stage.install()
   assert.equal(again.code, 3, again.output)
-  assert.match(again.output, /namespace mesh-operator is terminating, and held by SlimeBoots.*\n.*lazyload\n.*Run easy_uninstall_lazyload\.sh/)
+  assert.match(
+    again.output,
+    /namespace mesh-operator is terminating, and held by SlimeBoots.*\n.*lazyload\n.*Run easy_uninstall_lazyload\.sh/,
+  )
   base = base.filter((object) => !/\/mesh-operator(\/|$)/.test(object))
   const output = await uninstalls()
   assert.match(output, /namespace mesh-operator is terminating/)

@@ -38,6 +38,13 @@ describe('a failed write', () => {
     ['role missing', api(404, { details: { kind: 'clusterroles', name: 'r' } }), 'NoRole', 'heals', /ClusterRole r does not exist/],
     ['kind missing', api(404), 'KindMissing', 'heals', /does not know deployments\.apps/],
     ['conflict', api(409, { reason: 'Conflict' }), 'Conflict', 'conflict', /said the server/],
+    [
+      'JSON patch whose test does not hold any more',
+      api(422, { reason: 'Invalid', message: 'the server rejected our request due to an error in our request' }),
+      'Conflict',
+      'conflict',
+      /error in our request/,
+    ],
     ['webhook that does not answer', api(500, { message: 'failed calling webhook "w": refused' }), 'WebhookFailed', 'heals', /must answer/],
     ['server error', api(500), 'ApiServerError', 'backoff', /said the server/],
     ['too many requests', api(429), 'ApiServerError', 'backoff', /said the server/],

@@ -1,7 +1,7 @@
 /** Logged requests to learned hosts (spec 3.2, fixtures 2 and 3), from Envoy's wire format. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { decodeBatch } from '../../../lazyload/accesslog/decode.ts'
 import { addressOfPeer, grantOf } from '../../../lazyload/accesslog/peers.ts'
 import { createAccessLogSource, type EntryResult } from '../../../lazyload/accesslog/source.ts'
@@ -9,14 +9,25 @@ import { createKnownHosts } from '../../../lazyload/mesh/known-hosts.ts'
 import { entryOf, type LoggedRequest, messageOf } from '../../helpers/access-log.ts'
 
 const SERVICES = new Set(['default/productpage', 'default/details', 'other/ratings'])
-const ADDRESSES: Readonly<Record<string, readonly string[]>> = { '172.17.0.11': ['default/productpage'], '172.17.0.12': ['default/productpage', 'default/frontend'], '10.0.0.9': ['other/ratings'], '2001:db8::1': ['default/productpage'] }
-const ROUTES: Readonly<Record<string, readonly string[]>> = { 'details.default.svc.cluster.local': ['details-v2.default.svc.cluster.local'], 'virtual.example.com': ['details.default.svc.cluster.local'] }
+const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
+  '172.17.0.11': ['default/productpage'],
+  '172.17.0.12': ['default/productpage', 'default/frontend'],
+  '10.0.0.9': ['other/ratings'],
+  '2001:db8::1': ['default/productpage'],
+}
+const ROUTES: Readonly<Record<string, readonly string[]>> = {
+  'details.default.svc.cluster.local': ['details-v2.default.svc.cluster.local'],
+  'virtual.example.com': ['details.default.svc.cluster.local'],
+}
 
 const knownHosts = createKnownHosts({ hasService: (key) => SERVICES.has(key), hasVirtualService: (host) => host in ROUTES })
 const entry = (hosts: readonly string[]): never => ({ metadata: { name: 'entry', namespace: 'default' }, hosts }) as never
 knownHosts.changeEntry(undefined, entry(['www.baidu.com', 'example.com', '*.wild.com']))
 
-function receive(requests: readonly LoggedRequest[], namespaces?: readonly string[]): { learned: Record<string, Record<string, number>>; results: Partial<Record<EntryResult, number>> } {
+function receive(
+  requests: readonly LoggedRequest[],
+  namespaces?: readonly string[],
+): { learned: Record<string, Record<string, number>>; results: Partial<Record<EntryResult, number>> } {
   const learned: Record<string, Record<string, number>> = {}
   const results: Partial<Record<EntryResult, number>> = {}
   const source = createAccessLogSource({
@@ -33,7 +44,11 @@ function receive(requests: readonly LoggedRequest[], namespaces?: readonly strin
 
 const DETAILS = 'details.default.svc.cluster.local'
 const cluster = (host: string): string => `outbound|9080||${host}`
-const from = (upstreamCluster: string, authority?: string): LoggedRequest => ({ remote: '172.17.0.11', upstreamCluster, ...(authority === undefined ? {} : { authority }) })
+const from = (upstreamCluster: string, authority?: string): LoggedRequest => ({
+  remote: '172.17.0.11',
+  upstreamCluster,
+  ...(authority === undefined ? {} : { authority }),
+})
 
 test('the source is the downstream address, the destination the host of the upstream cluster', () => {
   assert.deepEqual(receive([from(cluster(DETAILS))]).learned, { 'default/productpage': { [DETAILS]: 1 } })
@@ -41,21 +56,45 @@ test('the source is the downstream address, the destination the host of the upst
 })
 
 test('the peer of the connection counts before the address that a header can forge', () => {
-  assert.deepEqual(receive([{ directRemote: '10.0.0.9', remote: '172.17.0.11', upstreamCluster: cluster(DETAILS) }]).learned, { 'other/ratings': { [DETAILS]: 1 } })
+  assert.deepEqual(receive([{ directRemote: '10.0.0.9', remote: '172.17.0.11', upstreamCluster: cluster(DETAILS) }]).learned, {
+    'other/ratings': { [DETAILS]: 1 },
+  })
 })
 
 test('every Service behind the address learns', () => {
-  assert.deepEqual(Object.keys(receive([{ directRemote: '172.17.0.12', upstreamCluster: cluster(DETAILS) }]).learned), ['default/productpage', 'default/frontend'])
+  assert.deepEqual(Object.keys(receive([{ directRemote: '172.17.0.12', upstreamCluster: cluster(DETAILS) }]).learned), [
+    'default/productpage',
+    'default/frontend',
+  ])
 })
 
 test('IPv6 in any spelling is the same address', () => {
   for (const directRemote of ['2001:db8::1', '2001:DB8:0:0:0:0:0:1', '::ffff:172.17.0.11'])
-    assert.deepEqual(receive([{ directRemote, upstreamCluster: cluster(DETAILS) }]).learned, { 'default/productpage': { [DETAILS]: 1 } }, directRemote)
+    assert.deepEqual(
+      receive([{ directRemote, upstreamCluster: cluster(DETAILS) }]).learned,
+      { 'default/productpage': { [DETAILS]: 1 } },
+      directRemote,
+    )
 })
 
 test('requests that did not stay in the mesh, and unknown addresses, are ignored; the others of the batch count', () => {
-  const ignored = ['PassthroughCluster', 'BlackHoleCluster', 'inbound|9080||', '', 'outbound|9080|', `outbound|9080||${'x'.repeat(300)}`, 'outbound|9080||10.1.1.1', 'outbound|9080||details'].map((name) => from(name))
-  const { learned, results } = receive([...ignored, { remote: '1.2.3.4', upstreamCluster: cluster(DETAILS) }, { upstreamCluster: cluster(DETAILS) }, { directRemote: 'pipe:/x', upstreamCluster: cluster(DETAILS) }, from(cluster(DETAILS))])
+  const ignored = [
+    'PassthroughCluster',
+    'BlackHoleCluster',
+    'inbound|9080||',
+    '',
+    'outbound|9080|',
+    `outbound|9080||${'x'.repeat(300)}`,
+    'outbound|9080||10.1.1.1',
+    'outbound|9080||details',
+  ].map((name) => from(name))
+  const { learned, results } = receive([
+    ...ignored,
+    { remote: '1.2.3.4', upstreamCluster: cluster(DETAILS) },
+    { upstreamCluster: cluster(DETAILS) },
+    { directRemote: 'pipe:/x', upstreamCluster: cluster(DETAILS) },
+    from(cluster(DETAILS)),
+  ])
   assert.deepEqual(learned, { 'default/productpage': { [DETAILS]: 1 } })
   assert.deepEqual(results, { 'no-destination': ignored.length, 'no-source': 3, learnable: 1 })
 })
@@ -64,8 +103,18 @@ const destinations: readonly (readonly [string, string, string | undefined, read
   ['a short name', cluster(DETAILS), 'details:9080', [DETAILS]],
   ['a subset of DestinationRule', `outbound|9080|v1|${DETAILS}`, 'details', [DETAILS]],
   ['the spelling of SNI routing', `outbound_.9080_.v1_.${DETAILS}`, undefined, [DETAILS]],
-  ['a host that a VirtualService routes elsewhere: the one that was asked for', cluster('details-v2.default.svc.cluster.local'), 'details.default', [DETAILS]],
-  ['a route that nobody can explain: both', cluster('canary.default.svc.cluster.local'), 'DETAILS.default.svc:9080', [DETAILS, 'canary.default.svc.cluster.local']],
+  [
+    'a host that a VirtualService routes elsewhere: the one that was asked for',
+    cluster('details-v2.default.svc.cluster.local'),
+    'details.default',
+    [DETAILS],
+  ],
+  [
+    'a route that nobody can explain: both',
+    cluster('canary.default.svc.cluster.local'),
+    'DETAILS.default.svc:9080',
+    [DETAILS, 'canary.default.svc.cluster.local'],
+  ],
   ['a host that only a VirtualService knows', cluster(DETAILS), 'virtual.example.com', ['virtual.example.com']],
   ['an external host', 'outbound|443||www.baidu.com', 'www.baidu.com', ['www.baidu.com']],
   ['an external host of two labels', 'outbound|443||example.com', 'example.com:443', ['example.com']],
@@ -82,7 +131,9 @@ for (const [what, upstreamCluster, authority, hosts] of destinations) {
 }
 
 test('a short name is meant in the namespace of its caller', () => {
-  assert.deepEqual(receive([{ remote: '10.0.0.9', upstreamCluster: cluster(DETAILS), authority: 'details' }]).learned, { 'other/ratings': { [DETAILS]: 1 } })
+  assert.deepEqual(receive([{ remote: '10.0.0.9', upstreamCluster: cluster(DETAILS), authority: 'details' }]).learned, {
+    'other/ratings': { [DETAILS]: 1 },
+  })
 })
 
 test("a namespace's global-sidecar teaches only fences of that namespace", () => {
@@ -111,11 +162,16 @@ test('no bytes whatever make it throw', () => {
 })
 
 test('who may send: global-sidecars, for their namespace; in cluster mode the one for all', () => {
-  const servicesOf = (address: string): readonly string[] => ({ '10.0.0.1': ['a/global-sidecar', 'a/x'], '10.0.0.2': ['mesh-operator/global-sidecar'], '10.0.0.3': ['a/x'] })[address] ?? []
+  const servicesOf = (address: string): readonly string[] =>
+    ({ '10.0.0.1': ['a/global-sidecar', 'a/x'], '10.0.0.2': ['mesh-operator/global-sidecar'], '10.0.0.3': ['a/x'] })[address] ?? []
   const peers = { mode: 'namespace', clusterNamespace: 'mesh-operator', servicesOf, check: true } as const
   assert.deepEqual(grantOf('::ffff:10.0.0.1', peers)?.namespaces, new Set(['a']))
   assert.equal(grantOf('10.0.0.3', peers), undefined)
-  assert.equal(grantOf('10.0.0.1', { ...peers, mode: 'cluster' }), undefined, 'anybody can make a Service of that name in a namespace of his own')
+  assert.equal(
+    grantOf('10.0.0.1', { ...peers, mode: 'cluster' }),
+    undefined,
+    'anybody can make a Service of that name in a namespace of his own',
+  )
   assert.deepEqual(grantOf('10.0.0.2', { ...peers, mode: 'cluster' }), { namespaces: undefined })
   assert.equal(grantOf('10.0.0.1', { ...peers, mode: 'no' }), undefined)
   assert.deepEqual(grantOf('10.9.9.9', { ...peers, check: false }), { namespaces: undefined })

@@ -26,10 +26,12 @@ test('defaultFence decides where no label does', () => {
 })
 
 const labels = { [FENCED_LABEL]: 'true' }
-const service = (name: string, namespace: string, spec: unknown): KubeObject => slimService({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace, labels }, spec })
+const service = (name: string, namespace: string, spec: unknown): KubeObject =>
+  slimService({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace, labels }, spec })
 const namespaceOf = (name: string): KubeObject => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
 const options = { defaultFence: false, included: [] as string[], excluded: ['off'], system: new Set(['istio-system', 'kube-system']) }
-const wants = (name: string, namespace: string, spec: unknown = { selector: { app: 'x' } }, more = {}): boolean => wantsFence(service(name, namespace, spec), namespaceOf(namespace), { ...options, ...more })
+const wants = (name: string, namespace: string, spec: unknown = { selector: { app: 'x' } }, more = {}): boolean =>
+  wantsFence(service(name, namespace, spec), namespaceOf(namespace), { ...options, ...more })
 
 test('never fenced: no selector, ExternalName, the global-sidecar, system and excluded namespaces', () => {
   assert.equal(wants('svc', 'apps'), true)

@@ -47,12 +47,17 @@ for (const [key, host] of [
 }
 
 test('an external host of two labels is not taken for a service', () => {
-  assert.equal(hostOfKey('{destination_service="example.com"}', 'default', (host) => host === 'example.com'), 'example.com')
+  assert.equal(
+    hostOfKey('{destination_service="example.com"}', 'default', (host) => host === 'example.com'),
+    'example.com',
+  )
 })
 
 test('a learned host is ACTIVE from when it was first seen', () => {
   const { domains } = compute({ metricStatus: learned, source: 'accesslog' })
-  assert.deepEqual(domains, { [DETAILS]: { hosts: [DETAILS], status: 'ACTIVE', source: 'accesslog', learnedAt: '2026-01-01T00:00:00.000Z' } })
+  assert.deepEqual(domains, {
+    [DETAILS]: { hosts: [DETAILS], status: 'ACTIVE', source: 'accesslog', learnedAt: '2026-01-01T00:00:00.000Z' },
+  })
   assert.deepEqual(compute({ metricStatus: learned, source: 'accesslog', previous: domains, now: NOW + 1e9 }).domains, domains)
 })
 
@@ -77,7 +82,12 @@ test('a host that comes back in between is ACTIVE again', () => {
   const waiting = compute({ metricStatus: learned, observation: seen(0) }).domains
   assert.equal(stateOf(waiting), 'EXPIREWAIT')
   const back = compute({ metricStatus: learned, previous: waiting, observation: seen(30_000, DETAILS) })
-  assert.deepEqual(back.domains[DETAILS], { hosts: [DETAILS], status: 'ACTIVE', source: 'prometheus', learnedAt: '2026-01-01T00:00:00.000Z' })
+  assert.deepEqual(back.domains[DETAILS], {
+    hosts: [DETAILS],
+    status: 'ACTIVE',
+    source: 'prometheus',
+    learnedAt: '2026-01-01T00:00:00.000Z',
+  })
   assert.deepEqual(back.forgotten, [])
 })
 
@@ -106,7 +116,7 @@ const strategies: readonly (readonly [string, object | null, string, number | un
 ]
 for (const [what, strategy, status, changesAt] of strategies) {
   test(`spec.host with ${what} is ${status}`, () => {
-    const computed = compute({ spec: { host: { [DETAILS]: strategy } } as FenceSpec })
+    const computed = compute({ spec: { host: { [DETAILS]: strategy } } })
     assert.deepEqual(computed.domains, { [DETAILS]: { hosts: [DETAILS], status, source: 'host' } })
     assert.equal(computed.changesAt, changesAt)
   })
@@ -119,7 +129,10 @@ test('what the spec says about a host is not overridden by its being called', ()
 })
 
 test('short names of the spec are completed, namespaces are kept, nonsense is told', () => {
-  const spec: FenceSpec = { host: { ratings: null, 'far/*': null, 'a b': null, 'x/y': null, '*': null, '': null }, namespaceSelector: ['near', '*'] }
+  const spec: FenceSpec = {
+    host: { ratings: null, 'far/*': null, 'a b': null, 'x/y': null, '*': null, '': null },
+    namespaceSelector: ['near', '*'],
+  }
   const { domains, invalid } = compute({ spec, destinationsOfAll: (namespace) => [`out-of.${namespace}`] })
   assert.deepEqual(Object.keys(domains), ['far/*', 'near/*', 'ratings.default.svc.cluster.local'])
   assert.deepEqual(domains['far/*']?.hosts, ['out-of.far'])
@@ -135,7 +148,11 @@ test('Services are selected by labels, all of one entry or all of another', () =
 })
 
 test('a domain brings what its VirtualServices route to, and its aliases', () => {
-  const { domains } = compute({ metricStatus: learned, destinationsOf: (host) => (host === DETAILS ? ['d'] : []), aliasesOf: () => ['default.details.mailsaas', 'no host'] })
+  const { domains } = compute({
+    metricStatus: learned,
+    destinationsOf: (host) => (host === DETAILS ? ['d'] : []),
+    aliasesOf: () => ['default.details.mailsaas', 'no host'],
+  })
   assert.deepEqual(domains[DETAILS]?.hosts, [DETAILS, 'd'])
   assert.deepEqual(domains['default.details.mailsaas']?.hosts, ['default.details.mailsaas'])
   assert.equal(Object.keys(domains).length, 2)

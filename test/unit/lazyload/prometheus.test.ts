@@ -14,11 +14,17 @@ import { fillQuery, splitByFence } from '../../../lazyload/prometheus/query.ts'
 const sample = (labels: Readonly<Record<string, string>>, value = '1'): Sample => ({ labels, value })
 
 test('variables are filled in wherever they are', () => {
-  assert.equal(fillQuery('x{a="$source_app",n="$namespace",b="$source_app"}', 'default', 'productpage'), 'x{a="productpage",n="default",b="productpage"}')
+  assert.equal(
+    fillQuery('x{a="$source_app",n="$namespace",b="$source_app"}', 'default', 'productpage'),
+    'x{a="productpage",n="default",b="productpage"}',
+  )
 })
 
 test('a sample is written as Prometheus writes its labels', () => {
-  assert.equal(keyOfSample(sample({ destination_service: 'reviews.default.svc.cluster.local' })), '{destination_service="reviews.default.svc.cluster.local"}')
+  assert.equal(
+    keyOfSample(sample({ destination_service: 'reviews.default.svc.cluster.local' })),
+    '{destination_service="reviews.default.svc.cluster.local"}',
+  )
   assert.equal(keyOfSample(sample({ b: 'y', a: 'x "q"', __name__: 'm' })), 'm{a="x \\"q\\"", b="y"}')
   assert.equal(keyOfSample(sample({ __name__: 'm' })), 'm')
   assert.equal(keyOfSample(sample({})), '{}')
@@ -29,14 +35,30 @@ test('values are decimal, without exponent', () => {
 })
 
 test('samples that tell of no host are left out', () => {
-  const samples = [sample({ destination_service: 'reviews' }, '2.5'), sample({ destination_service: 'unknown' }), sample({ code: '200' }), sample({})]
+  const samples = [
+    sample({ destination_service: 'reviews' }, '2.5'),
+    sample({ destination_service: 'unknown' }),
+    sample({ code: '200' }),
+    sample({}),
+  ]
   assert.deepEqual([...hostsOfSamples(samples, 'default', () => false)], [['reviews.default.svc.cluster.local', 2.5]])
 })
 
 test('samples of an aggregated query go to the fence that their labels name', () => {
-  const of = (source_app: string, source_workload_namespace?: string): Sample => sample({ destination_service: 'x', source_app, ...(source_workload_namespace === undefined ? {} : { source_workload_namespace }) })
-  const split = splitByFence([of('a', 'one'), of('a', 'two'), of('b', 'one'), of('b'), of('a'), of('nobody', 'one')], ['one/a', 'two/a', 'one/b'])
-  assert.deepEqual([...split].map(([key, samples]) => [key, samples.length]), [['one/a', 1], ['two/a', 1], ['one/b', 2]])
+  const of = (source_app: string, source_workload_namespace?: string): Sample =>
+    sample({ destination_service: 'x', source_app, ...(source_workload_namespace === undefined ? {} : { source_workload_namespace }) })
+  const split = splitByFence(
+    [of('a', 'one'), of('a', 'two'), of('b', 'one'), of('b'), of('a'), of('nobody', 'one')],
+    ['one/a', 'two/a', 'one/b'],
+  )
+  assert.deepEqual(
+    [...split].map(([key, samples]) => [key, samples.length]),
+    [
+      ['one/a', 1],
+      ['two/a', 1],
+      ['one/b', 2],
+    ],
+  )
   assert.deepEqual(split.get('one/a'), [sample({ destination_service: 'x' })])
 })
 
@@ -57,9 +79,16 @@ const server = createServer((request, response) => {
 before(async () => await once(server.listen(0, '127.0.0.1'), 'listening'))
 after(() => server.close())
 
-const vector = (...hosts: string[]): unknown => ({ status: 'success', data: { resultType: 'vector', result: hosts.map((destination_service) => ({ metric: { destination_service }, value: [1, '3'] })) } })
+const vector = (...hosts: string[]): unknown => ({
+  status: 'success',
+  data: { resultType: 'vector', result: hosts.map((destination_service) => ({ metric: { destination_service }, value: [1, '3'] })) },
+})
 const client = (): ReturnType<typeof createPrometheusClient> =>
-  createPrometheusClient({ address: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/base/`), authorization: undefined, timeoutMs: 2000 })
+  createPrometheusClient({
+    address: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/base/`),
+    authorization: undefined,
+    timeoutMs: 2000,
+  })
 
 test('a query gives samples and warnings, or an error that says why', async () => {
   const { signal } = new AbortController()
@@ -73,7 +102,11 @@ test('a query gives samples and warnings, or an error that says why', async () =
     answer = () => ({ code, body })
     await assert.rejects(client().query('q', signal), said)
   }
-  const nobody = createPrometheusClient({ address: new URL(`http://127.0.0.1:${await freePort()}`), authorization: undefined, timeoutMs: 2000 })
+  const nobody = createPrometheusClient({
+    address: new URL(`http://127.0.0.1:${await freePort()}`),
+    authorization: undefined,
+    timeoutMs: 2000,
+  })
   await assert.rejects(nobody.query('q', signal), /ECONNREFUSED/)
 })
 
@@ -82,7 +115,11 @@ interface Round {
   readonly asked: readonly string[]
 }
 
-async function round(fences: readonly string[], handlers: readonly { readonly query: string; readonly aggregate?: boolean }[], concurrency = 4): Promise<Round> {
+async function round(
+  fences: readonly string[],
+  handlers: readonly { readonly query: string; readonly aggregate?: boolean }[],
+  concurrency = 4,
+): Promise<Round> {
   asked.length = 0
   mostOpen = 0
   const stop = new AbortController()
@@ -90,7 +127,11 @@ async function round(fences: readonly string[], handlers: readonly { readonly qu
   const done = Promise.withResolvers<void>()
   const poller = createPoller({
     client: client(),
-    config: { handlers: handlers.map((handler, index) => ({ name: `h${index}`, aggregate: false, ...handler })), intervalMs: 60_000, concurrency },
+    config: {
+      handlers: handlers.map((handler, index) => ({ name: `h${index}`, aggregate: false, ...handler })),
+      intervalMs: 60_000,
+      concurrency,
+    },
     fences: () => fences,
     isExternal: () => false,
     onFinding: (key, finding) => {
@@ -111,7 +152,13 @@ test('one query per fence and handler, several at once but not more than allowed
   const { findings, asked: queries } = await round(fences, [{ query: 'http $source_app' }, { query: 'tcp $source_app' }], 3)
   assert.equal(queries.length, 40)
   assert.equal(mostOpen, 3)
-  assert.deepEqual([...findings.get('default/app7')!.hosts], [['details.default.svc.cluster.local', 3], ['ratings.default.svc.cluster.local', 3]])
+  assert.deepEqual(
+    [...findings.get('default/app7')!.hosts],
+    [
+      ['details.default.svc.cluster.local', 3],
+      ['ratings.default.svc.cluster.local', 3],
+    ],
+  )
   assert.equal(findings.get('default/app7')!.complete, true)
 })
 
@@ -121,15 +168,37 @@ test('a failure or a warning harms only its fence', async () => {
     return { body: query.includes('half') ? { ...(vector('details') as object), warnings: ['partial'] } : vector('details') }
   }
   const { findings } = await round(['n/bad', 'n/half', 'n/good'], [{ query: '$source_app' }])
-  assert.deepEqual([...findings].map(([key, { complete, hosts }]) => [key, complete, hosts.size]).sort(), [['n/bad', false, 0], ['n/good', true, 1], ['n/half', false, 1]])
+  assert.deepEqual(
+    ['n/bad', 'n/good', 'n/half'].map((key) => [key, findings.get(key)?.complete, findings.get(key)?.hosts.size]),
+    [
+      ['n/bad', false, 0],
+      ['n/good', true, 1],
+      ['n/half', false, 1],
+    ],
+  )
   assert.match(findings.get('n/bad')!.problem!, /too many/)
 })
 
 test('an aggregated query is asked once for all fences', async () => {
   answer = () => ({
-    body: { status: 'success', data: { resultType: 'vector', result: [{ metric: { destination_service: 'details', source_app: 'a', source_workload_namespace: 'n' }, value: [1, '1'] }] } },
+    body: {
+      status: 'success',
+      data: {
+        resultType: 'vector',
+        result: [{ metric: { destination_service: 'details', source_app: 'a', source_workload_namespace: 'n' }, value: [1, '1'] }],
+      },
+    },
   })
-  const { findings, asked: queries } = await round(['n/a', 'n/b'], [{ query: 'sum(x)by(destination_service,source_app,source_workload_namespace)', aggregate: true }])
+  const { findings, asked: queries } = await round(
+    ['n/a', 'n/b'],
+    [{ query: 'sum(x)by(destination_service,source_app,source_workload_namespace)', aggregate: true }],
+  )
   assert.equal(queries.length, 1)
-  assert.deepEqual([...findings].map(([key, { hosts }]) => [key, [...hosts.keys()]]), [['n/a', ['details.n.svc.cluster.local']], ['n/b', []]])
+  assert.deepEqual(
+    [...findings].map(([key, { hosts }]) => [key, [...hosts.keys()]]),
+    [
+      ['n/a', ['details.n.svc.cluster.local']],
+      ['n/b', []],
+    ],
+  )
 })

@@ -55,11 +55,22 @@ test('rotates at the limit: named by time in UTC, compressed, no line lost, the 
   }
   await finish(file)
   await eventually(() => assert.equal(readdirSync(folder(config)).length, 3))
-  const backups = readdirSync(folder(config)).filter((name) => name !== 'slime.log').sort()
+  const backups = readdirSync(folder(config))
+    .filter((name) => name !== 'slime.log')
+    .sort()
   for (const name of backups) assert.match(name, /^slime-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.log\.gz$/)
-  const all = [...backups.map((name) => gunzipSync(readFileSync(join(folder(config), name))).toString()), readFileSync(config.file, 'utf8')].join('')
-  const numbers = all.split('\n').filter((each) => each !== '').map((each) => Number(each.split(' ')[0]))
-  assert.deepEqual(numbers, Array.from({ length: numbers.length }, (_, index) => 18 - numbers.length + index))
+  const all = [
+    ...backups.map((name) => gunzipSync(readFileSync(join(folder(config), name))).toString()),
+    readFileSync(config.file, 'utf8'),
+  ].join('')
+  const numbers = all
+    .split('\n')
+    .filter((each) => each !== '')
+    .map((each) => Number(each.split(' ')[0]))
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: numbers.length }, (_, index) => 18 - numbers.length + index),
+  )
   assert.ok(numbers.length >= 8, `only ${numbers.length} lines are left`)
   assert.equal(out.text(), '')
 })
@@ -77,10 +88,22 @@ test('backups go by the time in their names; a file and its .gz are one; others 
   mkdirSync(folder(config), { recursive: true })
   const now = Date.parse('2026-03-10T12:00:00Z')
   const at = (days: number, compressed: boolean): string => backupName('slime', '.log', new Date(now - days * 24 * 3_600_000), compressed)
-  const names = [at(1, true), at(1, false), at(2, true), at(3, false), at(11, true), 'slime.log', 'slime-mine.log', 'other-2026-03-01T00-00-00.000.log']
+  const names = [
+    at(1, true),
+    at(1, false),
+    at(2, true),
+    at(3, false),
+    at(11, true),
+    'slime.log',
+    'slime-mine.log',
+    'other-2026-03-01T00-00-00.000.log',
+  ]
   for (const name of names) writeFileSync(join(folder(config), name), '')
   await removeOldBackups(config, now)
-  assert.deepEqual(readdirSync(folder(config)).sort(), [at(1, true), at(1, false), at(2, true), 'slime.log', 'slime-mine.log', 'other-2026-03-01T00-00-00.000.log'].sort())
+  assert.deepEqual(
+    readdirSync(folder(config)).sort(),
+    [at(1, true), at(1, false), at(2, true), 'slime.log', 'slime-mine.log', 'other-2026-03-01T00-00-00.000.log'].sort(),
+  )
   await removeOldBackups({ ...config, maxAgeDays: 1 }, now)
   assert.equal(readdirSync(folder(config)).filter((name) => name.startsWith('slime-2026')).length, 0)
 })
@@ -105,6 +128,7 @@ test('a place that cannot be written sends the lines to stdout, tells it once, a
 test('what a full disk refuses is on stdout: no line is lost, the process goes on', async () => {
   const config = configOf()
   const script = `
+    import { createLogger } from ${JSON.stringify(join(import.meta.dirname, '../../../lazyload/log/logger.ts'))}
     const logger = createLogger({ level: 'info', rotate: ${JSON.stringify(config)} }, 'text')
     for (let number = 0; number < 400; number++) {
       logger.info('line ' + number)
@@ -113,10 +137,15 @@ test('what a full disk refuses is on stdout: no line is lost, the process goes o
     logger.on('finish', () => setTimeout(() => console.log('ended well'), 100))
     logger.end()`
   // a file may have 4 KiB: the next write fails as it does when the disk is full
-  const child = spawn('bash', ['-c', 'ulimit -f 4 && exec "$0" --input-type=module -e "$1"', process.execPath, script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('bash', ['-c', 'ulimit -f 4 && exec "$0" --input-type=module -e "$1"', process.execPath, script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const [out, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
   assert.equal(code, 0)
-  const numbers = [readFileSync(config.file, 'utf8'), out].join('').split('\n').flatMap((each) => /line (\d+)$/.exec(each)?.[1] ?? [])
+  const numbers = [readFileSync(config.file, 'utf8'), out]
+    .join('')
+    .split('\n')
+    .flatMap((each) => /line (\d+)$/.exec(each)?.[1] ?? [])
   assert.deepEqual(new Set(numbers), new Set(Array.from({ length: 400 }, (_, number) => String(number))))
   assert.match(out, /the log file fails, logging to stdout.*EFBIG/)
   assert.match(out, /ended well/)

@@ -74,11 +74,19 @@ test("details and reviews learned give the tutorial's second Sidecar", () => {
 })
 
 const TAIL = ['istio-system/*', 'mesh-operator/*', '*/global-sidecar.default.svc.cluster.local']
-const hosts = (domains: Readonly<Record<string, StoredDomain>>, extra = {}): readonly string[] => sidecarHosts(domainsOf(fenceWith(domains)), 'default', { ...config, ...extra })
+const hosts = (domains: Readonly<Record<string, StoredDomain>>, extra = {}): readonly string[] =>
+  sidecarHosts(domainsOf(fenceWith(domains)), 'default', { ...config, ...extra })
 
 test('an expired domain is left out, one that waits is kept, whether its state is a number or a name', () => {
-  for (const [expire, wait] of [[1, 2], ['EXPIRE', 'EXPIREWAIT']] as const) {
-    const domains = { ...learned('details'), x: { status: expire, hosts: ['x.y.svc.cluster.local'] }, r: { status: wait, hosts: ['reviews.default.svc.cluster.local'] } }
+  for (const [expire, wait] of [
+    [1, 2],
+    ['EXPIRE', 'EXPIREWAIT'],
+  ] as const) {
+    const domains = {
+      ...learned('details'),
+      x: { status: expire, hosts: ['x.y.svc.cluster.local'] },
+      r: { status: wait, hosts: ['reviews.default.svc.cluster.local'] },
+    }
     assert.deepEqual(hosts(domains), ['*/details.default.svc.cluster.local', '*/reviews.default.svc.cluster.local', ...TAIL])
   }
 })

@@ -19,7 +19,11 @@ const cases: readonly (readonly [string, unknown, readonly string[]])[] = [
   ['full names', { hosts: [full('c')], http: [to(full('d'))] }, [full('d')]],
   ['short names', { hosts: ['c'], http: [to('d', 'c')] }, [full('d')]],
   ['tcp and tls routes', { hosts: ['c'], tcp: [to('t')], tls: [to('s')] }, [full('s'), full('t')]],
-  ['mirrors', { hosts: ['c'], http: [{ mirror: { host: 'm' }, mirrors: [{ destination: { host: 'n' } }], route: [{ destination: { host: 'c' } }] }] }, [full('m'), full('n')]],
+  [
+    'mirrors',
+    { hosts: ['c'], http: [{ mirror: { host: 'm' }, mirrors: [{ destination: { host: 'n' } }], route: [{ destination: { host: 'c' } }] }] },
+    [full('m'), full('n')],
+  ],
   ['wildcard hosts', { hosts: ['*.svc.cluster.local'], http: [to('d')] }, [full('d')]],
   ['routes without a destination', { hosts: ['c'], http: [{ route: [{}, null] }, null, { redirect: {} }], tcp: null }, []],
   ['the mesh among its gateways', { hosts: ['c'], gateways: ['ingress', 'mesh'], http: [to('d')] }, [full('d')]],
@@ -40,7 +44,10 @@ test('a change takes the old routes away and names the hosts that it concerns', 
 })
 
 test('two VirtualServices for a host add up, and one of them may go', () => {
-  const [one, two] = [virtualService('one', { hosts: ['c'], http: [to('d')] }), virtualService('two', { hosts: ['c.default.svc.cluster.local'], http: [to('d', 'e')] }, 'far')]
+  const [one, two] = [
+    virtualService('one', { hosts: ['c'], http: [to('d')] }),
+    virtualService('two', { hosts: ['c.default.svc.cluster.local'], http: [to('d', 'e')] }, 'far'),
+  ]
   const index = indexOf(one, two)
   assert.deepEqual(index.destinationsOf(full('c')), [full('d'), full('d', 'far'), full('e', 'far')])
   index.change(two, undefined)

@@ -27,7 +27,9 @@ test('the uninstall script knows every object of deploy/slimeboot.yaml', () => {
   const policies = section(uninstall, "POLICIES='", "'").split(' ')
   const known = [
     ...lines.filter((line) => !line.includes(' Lease ')).map((line) => line.replace(/^\./, '')),
-    ...policies.flatMap((name) => ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'].map((kind) => `admissionregistration.k8s.io/v1 ${kind} ${name}`)),
+    ...policies.flatMap((name) =>
+      ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'].map((kind) => `admissionregistration.k8s.io/v1 ${kind} ${name}`),
+    ),
   ]
   const deployed = deployObjects()
     .filter(({ kind }) => kind !== 'Namespace' && kind !== 'CustomResourceDefinition')

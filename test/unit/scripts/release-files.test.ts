@@ -50,7 +50,9 @@ async function run(...args: readonly string[]): Promise<ScriptRun> {
 }
 
 const INSTALL_TEXT = readFileSync(INSTALL, 'utf8')
-const FILES = ['deploy/slimeboot.yaml', 'deploy/slimeboot-before-1.30.yaml', 'samples/slimeboot_lazyload.yaml'].map((path) => `/files/v0.1.2/${path}`)
+const FILES = ['deploy/slimeboot.yaml', 'deploy/slimeboot-before-1.30.yaml', 'samples/slimeboot_lazyload.yaml'].map(
+  (path) => `/files/v0.1.2/${path}`,
+)
 
 for (const [title, args] of [
   ['as an argument of the file', [INSTALL, 'v0.1.2']],
@@ -84,7 +86,11 @@ test('--with-pilot takes that sample', async () => {
 
 for (const [title, answer, expected] of [
   ['no tag', { status: 200, body: '[]' }, /Failed to get the latest tag\. Exited\..*names none/],
-  ['a used up limit', { status: 403, body: '{"message": "API rate limit exceeded"}' }, /HTTP 403, the limit of requests without a login is used up/],
+  [
+    'a used up limit',
+    { status: 403, body: '{"message": "API rate limit exceeded"}' },
+    /HTTP 403, the limit of requests without a login is used up/,
+  ],
   ['too many requests', { status: 429, body: '' }, /HTTP 429, the limit/],
   ['an error', { status: 500, body: '' }, /HTTP 500/],
 ] as const) {

@@ -205,6 +205,24 @@ const ERRORS: readonly Case[] = [
     paths: [`${GS}.image.repository`, 'component.pilot.image.repository'],
   },
   {
+    title: 'a repository that carries a tag',
+    parts: { image: { repository: 'registry:5000/r:v1', tag: 'v2' } },
+    paths: ['image.repository'],
+    says: 'must not carry a tag',
+  },
+  {
+    title: 'a global-sidecar without replicas',
+    parts: withSidecar({ type: 'cluster', replicas: 0 }),
+    paths: [`${GS}.replicas`],
+    says: 'must be 1 or more, got 0',
+  },
+  {
+    title: 'one port twice in the controller',
+    parts: { service: { port: 8082 }, healthProbePort: 8082 },
+    paths: ['service.logSourcePort', 'logSourcePort'],
+    says: 'is 8082',
+  },
+  {
     title: 'stock image without repository',
     parts: withSidecar({ type: 'cluster', image: { tag: 'x' } }),
     paths: [`${GS}.image.repository`],
@@ -230,6 +248,7 @@ const ERRORS: readonly Case[] = [
     says: 'the name of the enabled module at spec.module[0].name too',
   },
   { title: 'a module named as a component', parts: { module: [lazyload({ name: 'global-sidecar' })] }, paths: ['module[0].name'] },
+  { title: 'a module named as the operator', parts: { module: [lazyload({ name: 'slime-boot' })] }, paths: ['module[0].name'] },
   {
     title: 'another kind without a ClusterRole',
     parts: { module: [{ name: 'limiter', enable: true, kind: 'limiter' }] },

@@ -1,0 +1,103 @@
+/** What is done for a key: the fence that labels ask for, then the fence's Sidecar and status. */
+import type { Logger } from 'winston'
+import type { Client } from '../runtime/client.ts'
+import { hasCode, messageOf } from '../runtime/errors.ts'
+import type { EventRecorder } from '../runtime/events.ts'
+import { keyOf, type KubeObject } from '../runtime/object.ts'
+import type { Result } from '../runtime/worker.ts'
+import { createAutoFence } from './auto-fence/auto-fence.ts'
+import type { createCaches } from './caches.ts'
+import type { Concerned } from './concerned.ts'
+import type { LazyloadConfig } from './config.ts'
+import { aliasesOf } from './fence/aliases.ts'
+import type { ComputedDomains, Observation } from './fence/domains.ts'
+import { isEnabled } from './fence/fence.ts'
+import { createFenceReconciler } from './fence/reconciler.ts'
+import { serviceHost } from './mesh/host-name.ts'
+import { selectorOf } from './mesh/known-hosts.ts'
+import type { LazyloadMetrics } from './metrics.ts'
+import { createSidecarWriter, type SidecarOutcome } from './sidecar/writer.ts'
+
+export interface ReconcileOptions {
+  readonly config: LazyloadConfig
+  readonly client: Client
+  readonly caches: ReturnType<typeof createCaches>
+  readonly concerned: Concerned
+  readonly events: EventRecorder
+  readonly log: Logger
+  readonly metrics: LazyloadMetrics
+  readonly inNamespaces: (namespace: string) => boolean
+  readonly inScope: (fence: KubeObject) => boolean
+  readonly observation: (key: string) => Observation | undefined
+  readonly queryProblem: (key: string) => string | undefined
+}
+
+const SYSTEM_NAMESPACES = ['kube-system', 'kube-public', 'kube-node-lease']
+
+/** For `runWorkers`: reconciles the fence and the Service called `namespace/name`, and reports its own failures. */
+export function createReconcile(options: ReconcileOptions): (key: string) => Promise<Result> {
+  const { config, client, caches, concerned, events, log, metrics, inNamespaces, inScope, observation, queryProblem } = options
+  const { fences, services, routes } = caches
+
+  const autoFence = createAutoFence({
+    client,
+    fences,
+    service: services.get,
+    namespace: (name) => caches.namespaces.get(`/${name}`),
+    decision: { ...config.autoFence, system: new Set([config.istioNamespace, config.slimeNamespace, ...SYSTEM_NAMESPACES]) },
+    inScope,
+    revision: config.revisions.names[0],
+  })
+  const reconciler = createFenceReconciler({
+    client,
+    fences,
+    sidecars: createSidecarWriter(client, caches.sidecars),
+    serviceSelector: (key) => selectorOf(services.get(key)),
+    serviceLabel: config.serviceLabel,
+    hosts: config,
+    domains: {
+      source: config.source,
+      intervalMs: config.prometheus?.intervalMs ?? 0,
+      maxIdleMs: config.maxIdleMs,
+      destinationsOf: routes.destinationsOf,
+      destinationsOfAll: routes.destinationsOfAll,
+      servicesWith: (labels) => concerned.servicesWith(labels).map(({ metadata }) => serviceHost(metadata.name, metadata.namespace ?? '')),
+      aliasesOf: (host) => aliasesOf(host, config.aliases),
+      isExternal: caches.knownHosts.isExternal,
+    },
+    observation,
+    queryProblem,
+    onSidecar,
+  })
+
+  function onSidecar(fence: KubeObject, outcome: SidecarOutcome | 'failed', { domains }: ComputedDomains): void {
+    metrics.sidecar(outcome)
+    const key = keyOf(fence)
+    if (outcome === 'foreign' && isEnabled(fence))
+      events.record(fence, 'Warning', 'SidecarForeign', `Sidecar/${key} belongs to somebody else and is left alone`)
+    if (outcome === 'created' || outcome === 'changed' || outcome === 'removed')
+      log.info(`sidecar ${outcome}`, { fence: key, domains: Object.keys(domains).length })
+  }
+
+  async function judge(key: string): Promise<void> {
+    if (!config.autoFence.enabled || !inNamespaces(key.slice(0, key.indexOf('/')))) return
+    const outcome = await autoFence.judge(key)
+    if (outcome === 'unchanged') return
+    metrics.autoFence(outcome)
+    log.info(`fence ${outcome} because of labels`, { fence: key })
+  }
+
+  return async (key) => {
+    try {
+      await judge(key)
+      const fence = fences.get(key)
+      if (fence === undefined || fence.metadata.deletionTimestamp !== undefined || !inScope(fence)) return {}
+      return await reconciler.reconcile(fence)
+    } catch (error) {
+      // the cache was behind; nothing is wrong
+      if (hasCode(error, 409)) return { retry: true }
+      log.warn('reconcile failed', { fence: key, error: messageOf(error) })
+      return { retry: true, failed: 'error' }
+    }
+  }
+}
