@@ -45,7 +45,9 @@ export async function drift(run: Run): Promise<Result> {
     title: 'Drift repaired',
     rows,
     bars: [],
-    notes: ['From the answer to whoever spoiled it to the answer of the repair, less the time that the API server took for the repair itself.'],
+    notes: [
+      'From the answer to whoever spoiled it to the answer of the repair, less the time that the API server took for the repair itself.',
+    ],
   }
 }
 

@@ -40,12 +40,27 @@ export async function install(run: Run): Promise<Result> {
     name: 'install',
     title: `One SlimeBoot, ${objects} objects`,
     rows: [
-      { what: `accepted → last of ${objects - 1} objects written`, value: ms, unit: 'ms', reference: { name: 'floor', value: floor }, target: { most: 2 } },
+      {
+        what: `accepted → last of ${objects - 1} objects written`,
+        value: ms,
+        unit: 'ms',
+        reference: { name: 'floor', value: floor },
+        target: { most: 2 },
+      },
       { what: 'the very first after the start', value: first!.ms, unit: 'ms', reference: { name: 'floor', value: floor } },
       { what: 'requests until it is Ready', value: of((round) => round.requests), unit: 'requests', target: { most: 40 } },
       { what: 'gate: global-sidecar available → catch-all written', value: of((round) => round.gateMs), unit: 'ms', target: { most: 100 } },
     ],
-    bars: [{ group: `One SlimeBoot, ${objects} objects`, unit: 'ms', bars: [{ name: 'floor', value: floor }, { name: 'slimeboot', value: ms }] }],
+    bars: [
+      {
+        group: `One SlimeBoot, ${objects} objects`,
+        unit: 'ms',
+        bars: [
+          { name: 'floor', value: floor },
+          { name: 'slimeboot', value: ms },
+        ],
+      },
+    ],
     notes: [`Median of ${ROUNDS - 1} SlimeBoots after the first, the floor and the operator in turn.`],
   }
 }

@@ -32,14 +32,42 @@ export async function many(run: Run): Promise<Result> {
   const floor = median(rounds.map((round) => round.floor.ms)) / 1000
   const objects = rounds[0]!.objects
   const rows: Row[] = [
-    { what: `${count} SlimeBoots, ${objects} objects`, value: seconds, unit: 's', reference: { name: 'floor', value: floor }, target: { most: 2 } },
+    {
+      what: `${count} SlimeBoots, ${objects} objects`,
+      value: seconds,
+      unit: 's',
+      reference: { name: 'floor', value: floor },
+      target: { most: 2 },
+    },
   ]
-  const bars = [{ name: 'floor', value: floor }, { name: 'slimeboot', value: seconds }]
+  const bars = [
+    { name: 'floor', value: floor },
+    { name: 'slimeboot', value: seconds },
+  ]
   if (peer !== undefined) {
     rows.push(
-      { what: 'the same', value: seconds, unit: 's', reference: { name: 'Helm operator', value: peer.seconds }, by: 'times less', target: { least: 10 } },
-      { what: 'requests', value: median(rounds.map((round) => round.requests)), unit: 'requests', reference: { name: 'Helm operator', value: peer.requests }, by: 'times less' },
-      { what: 'CPU time', value: median(rounds.map((round) => round.cpuSeconds)), unit: 's', reference: { name: 'Helm operator', value: peer.cpuSeconds }, by: 'times less' },
+      {
+        what: 'the same',
+        value: seconds,
+        unit: 's',
+        reference: { name: 'Helm operator', value: peer.seconds },
+        by: 'times less',
+        target: { least: 10 },
+      },
+      {
+        what: 'requests',
+        value: median(rounds.map((round) => round.requests)),
+        unit: 'requests',
+        reference: { name: 'Helm operator', value: peer.requests },
+        by: 'times less',
+      },
+      {
+        what: 'CPU time',
+        value: median(rounds.map((round) => round.cpuSeconds)),
+        unit: 's',
+        reference: { name: 'Helm operator', value: peer.cpuSeconds },
+        by: 'times less',
+      },
     )
     bars.push({ name: 'Helm operator', value: peer.seconds })
   }
@@ -48,6 +76,8 @@ export async function many(run: Run): Promise<Result> {
     title: `${count} SlimeBoots × ${objects / count} objects, in namespace ${HOME}`,
     rows,
     bars: [{ group: `${count} SlimeBoots × ${objects / count} objects`, unit: 's', bars }],
-    notes: [`Median of ${ROUNDS} rounds, the floor and the operator in turn. ${peer === undefined ? 'Without the Helm operator: Go is missing.' : 'The Helm operator: one round, on a cluster of its own.'}`],
+    notes: [
+      `Median of ${ROUNDS} rounds, the floor and the operator in turn. ${peer === undefined ? 'Without the Helm operator: Go is missing.' : 'The Helm operator: one round, on a cluster of its own.'}`,
+    ],
   }
 }

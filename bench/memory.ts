@@ -33,13 +33,40 @@ export async function memory(run: Run): Promise<Result> {
   const unit = 'MiB'
   const rows: Row[] = [
     { what: 'after the start', value: mib.start, unit, reference: { name: 'without a cluster', value: alone }, target: { most: 1.2 } },
-    { what: `with ${few} SlimeBoots`, value: mib.few, unit, reference: { name: 'after the start', value: mib.start }, by: 'difference', target: { most: 20 } },
-    { what: `with ${all} SlimeBoots`, value: mib.all, unit, reference: { name: 'after the start', value: mib.start }, by: 'difference', target: { most: 60 } },
-    { what: `${count} foreign ConfigMaps and ${count} Deployments`, value: after, unit, reference: { name: 'before', value: before }, by: 'difference', target: { most: 3 } },
+    {
+      what: `with ${few} SlimeBoots`,
+      value: mib.few,
+      unit,
+      reference: { name: 'after the start', value: mib.start },
+      by: 'difference',
+      target: { most: 20 },
+    },
+    {
+      what: `with ${all} SlimeBoots`,
+      value: mib.all,
+      unit,
+      reference: { name: 'after the start', value: mib.start },
+      by: 'difference',
+      target: { most: 60 },
+    },
+    {
+      what: `${count} foreign ConfigMaps and ${count} Deployments`,
+      value: after,
+      unit,
+      reference: { name: 'before', value: before },
+      by: 'difference',
+      target: { most: 3 },
+    },
   ]
   const bars = [{ name: 'slimeboot', value: mib.few }]
   if (peer !== undefined) {
-    rows.push({ what: `with ${few} SlimeBoots`, value: mib.few, unit, reference: { name: 'Helm operator', value: peer.mib }, target: { most: 1 } })
+    rows.push({
+      what: `with ${few} SlimeBoots`,
+      value: mib.few,
+      unit,
+      reference: { name: 'Helm operator', value: peer.mib },
+      target: { most: 1 },
+    })
     bars.push({ name: 'Helm operator', value: peer.mib })
   }
   return {
@@ -69,7 +96,12 @@ async function createForeign(stage: Stage, count: number, run: Run): Promise<voi
   await stage.createNamespaces(['foreign'])
   const [labels, namespace] = [{ app: 'foreign' }, 'foreign']
   const containers = [{ name: 'app', image: 'registry.example/app:1', env: [{ name: 'LEVEL', value: 'info' }] }]
-  const configMap = (name: string): KubeObject => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels }, data: { text: 'x'.repeat(1000) } })
+  const configMap = (name: string): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, namespace, labels },
+    data: { text: 'x'.repeat(1000) },
+  })
   const deployment = (name: string): KubeObject => ({
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -79,6 +111,8 @@ async function createForeign(stage: Stage, count: number, run: Run): Promise<voi
   for (let from = 0; from < count; from += CHUNK) {
     run.show(`foreign objects: ${2 * from} of ${2 * count}`)
     const some = names('foreign', Math.min(CHUNK, count - from), from)
-    await Promise.all(some.flatMap((name) => [stage.client.create(CONFIG_MAP, configMap(name)), stage.client.create(DEPLOYMENT, deployment(name))]))
+    await Promise.all(
+      some.flatMap((name) => [stage.client.create(CONFIG_MAP, configMap(name)), stage.client.create(DEPLOYMENT, deployment(name))]),
+    )
   }
 }

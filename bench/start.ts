@@ -35,7 +35,9 @@ export async function start(run: Run): Promise<Result> {
       { what: 'the slowest', value: Math.max(...found) / 1000, unit: 's' },
     ],
     bars: [],
-    notes: [`Median of ${STARTS} starts with one SlimeBoot that is installed; its status was emptied, so that writing it anew ends the first reconcile.`],
+    notes: [
+      `Median of ${STARTS} starts with one SlimeBoot that is installed; its status was emptied, so that writing it anew ends the first reconcile.`,
+    ],
   }
 }
 

@@ -11,12 +11,27 @@ export async function thousand(run: Run): Promise<Result> {
     name: 'thousand',
     title: `${boots} SlimeBoots × ${batch.objects / boots} objects beside ${few} others`,
     rows: [
-      { what: `${boots} SlimeBoots, ${batch.objects} objects`, value: seconds, unit: 's', reference: { name: 'floor', value: floor }, target: { most: 2 } },
+      {
+        what: `${boots} SlimeBoots, ${batch.objects} objects`,
+        value: seconds,
+        unit: 's',
+        reference: { name: 'floor', value: floor },
+        target: { most: 2 },
+      },
       { what: 'CPU time', value: batch.cpuSeconds, unit: 's' },
       { what: 'objects written per second', value: batch.objects / seconds, unit: '1/s' },
       { what: 'requests per SlimeBoot, until its Deployment is available', value: batch.requests / boots, unit: 'requests' },
     ],
-    bars: [{ group: `${boots} SlimeBoots × ${batch.objects / boots} objects`, unit: 's', bars: [{ name: 'floor', value: floor }, { name: 'slimeboot', value: seconds }] }],
+    bars: [
+      {
+        group: `${boots} SlimeBoots × ${batch.objects / boots} objects`,
+        unit: 's',
+        bars: [
+          { name: 'floor', value: floor },
+          { name: 'slimeboot', value: seconds },
+        ],
+      },
+    ],
     notes: ['One round. Whether the work grows linearly shows in the ratio: it is that of 50 SlimeBoots.'],
   }
 }

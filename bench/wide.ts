@@ -14,10 +14,23 @@ export async function wide(run: Run): Promise<Result> {
       { what: `${batch.objects} objects`, value: seconds, unit: 's', reference: { name: 'floor', value: floor }, target: { most: 2 } },
       { what: 'requests', value: batch.requests, unit: 'requests', reference: { name: 'floor', value: batch.floor.requests } },
       { what: 'CPU time', value: batch.cpuSeconds, unit: 's' },
-      { what: `${namespaces.length} gates, all at once: first global-sidecar available → last catch-all written`, value: gates.seconds, unit: 's' },
+      {
+        what: `${namespaces.length} gates, all at once: first global-sidecar available → last catch-all written`,
+        value: gates.seconds,
+        unit: 's',
+      },
       { what: 'CPU time of these', value: gates.cpuSeconds, unit: 's' },
     ],
-    bars: [{ group: `One SlimeBoot, ${batch.objects} objects`, unit: 's', bars: [{ name: 'floor', value: floor }, { name: 'slimeboot', value: seconds }] }],
+    bars: [
+      {
+        group: `One SlimeBoot, ${batch.objects} objects`,
+        unit: 's',
+        bars: [
+          { name: 'floor', value: floor },
+          { name: 'slimeboot', value: seconds },
+        ],
+      },
+    ],
     notes: ['One round.'],
   }
 }

@@ -48,10 +48,11 @@ export function createReconcile(options: ReconcileOptions): (key: string) => Pro
     inScope,
     revision: config.revisions.names[0],
   })
+  const sidecars = createSidecarWriter(client, caches.sidecars)
   const reconciler = createFenceReconciler({
     client,
     fences,
-    sidecars: createSidecarWriter(client, caches.sidecars),
+    sidecars,
     serviceSelector: (key) => selectorOf(services.get(key)),
     serviceLabel: config.serviceLabel,
     hosts: config,
@@ -80,7 +81,7 @@ export function createReconcile(options: ReconcileOptions): (key: string) => Pro
   }
 
   async function judge(key: string): Promise<void> {
-    if (!config.autoFence.enabled || !inNamespaces(key.slice(0, key.indexOf('/')))) return
+    if (!config.autoFence.enabled || !inNamespaces(namespaceOf(key))) return
     const outcome = await autoFence.judge(key)
     if (outcome === 'unchanged') return
     metrics.autoFence(outcome)
@@ -91,6 +92,7 @@ export function createReconcile(options: ReconcileOptions): (key: string) => Pro
     try {
       await judge(key)
       const fence = fences.get(key)
+      if (fence === undefined && inNamespaces(namespaceOf(key))) metrics.sidecar(await sidecars.removeLeft(key))
       if (fence === undefined || fence.metadata.deletionTimestamp !== undefined || !inScope(fence)) return {}
       return await reconciler.reconcile(fence)
     } catch (error) {
@@ -100,4 +102,8 @@ export function createReconcile(options: ReconcileOptions): (key: string) => Pro
       return { retry: true, failed: 'error' }
     }
   }
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, key.indexOf('/'))
 }

@@ -24,7 +24,7 @@ export function collectAtRest({ worked, isBusy, lookMs = LOOK_MS }: RestOptions,
     if (now === seen && now !== collected && !isBusy()) {
       collected = now
       // `last-resort` gives the memory back to the system too
-      void gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+      gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
     }
     seen = now
   }, lookMs)

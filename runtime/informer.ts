@@ -195,11 +195,13 @@ export function createInformer(options: InformerOptions) {
   async function run(signal: AbortSignal): Promise<void> {
     const backoff = createBackoff(timing.backoffMs, timing.maxBackoffMs)
     let refusedAt: string | undefined
+    let expired = false
     while (!signal.aborted) {
       const startedAt = performance.now()
       try {
         if (resourceVersion === undefined) await relist(signal)
         await watchOnce(signal)
+        expired = false
         // a server that ends every watch at once must not be asked in a loop
         if (performance.now() - startedAt < 1000) await sleep(backoff.next(), signal)
         else backoff.reset()
@@ -221,10 +223,16 @@ export function createInformer(options: InformerOptions) {
           forbidden = true
           markSynced()
         }
-        if (performance.now() - startedAt > timing.maxBackoffMs) backoff.reset()
+        // a server that was away is back, and knows what to do next: what was waited for is over
+        const goesOn = hasCode(error, 410) && !expired
+        expired = hasCode(error, 410)
+        if (goesOn || performance.now() - startedAt > timing.maxBackoffMs) backoff.reset()
         const asked = error instanceof ApiError && error.retryAfter !== undefined ? Math.min(error.retryAfter * 1000, LONGEST_WAIT_MS) : 0
-        // a watch that fell silent is opened again at once: the connection is at fault, not the server
-        const retryInMs = error instanceof ConnectionError && error.message.includes('silent for') ? 0 : Math.max(asked, backoff.next())
+        const silent = error instanceof ConnectionError && error.message.includes('silent for')
+        // Not even bookmarks. Mostly the connection is dead; but a server whose etcd was restored from a backup says nothing either until
+        // it has reached the version asked for, and only a list shows that. At once: it is not the server that is at fault.
+        if (silent) resourceVersion = undefined
+        const retryInMs = silent ? 0 : Math.max(asked, backoff.next())
         onProblem({ type, error, retryInMs })
         await sleep(retryInMs, signal)
       }

@@ -108,22 +108,20 @@ export function createTransport(options: TransportOptions): Transport {
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body))
     options.beforeSend?.(request.method !== 'GET')
     return await new Promise<Answer>((resolve, reject) => {
-      const outgoing = (base.protocol === 'http:' ? http : https).request(
-        {
-          protocol: base.protocol,
-          hostname: base.hostname.replace(/^\[|\]$/g, ''),
-          port: base.port,
-          path: base.pathname.replace(/\/$/, '') + request.path + queryText(request.query),
-          method: request.method,
-          agent: watch ? watchAgent : agent,
-          headers: {
-            ...headers,
-            accept: request.accept ?? 'application/json',
-            ...(body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json', 'content-length': body.length }),
-          },
-          ...(request.signal === undefined ? {} : { signal: request.signal }),
+      const outgoing = (base.protocol === 'http:' ? http : https).request({
+        protocol: base.protocol,
+        hostname: base.hostname.replace(/^\[|\]$/g, ''),
+        port: base.port,
+        path: base.pathname.replace(/\/$/, '') + request.path + queryText(request.query),
+        method: request.method,
+        agent: watch ? watchAgent : agent,
+        headers: {
+          ...headers,
+          accept: request.accept ?? 'application/json',
+          ...(body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json', 'content-length': body.length }),
         },
-      )
+        ...(request.signal === undefined ? {} : { signal: request.signal }),
+      })
       let incoming: http.IncomingMessage | undefined
       const timer = setTimeout(() => (incoming ?? outgoing).destroy(new Error(`no answer within ${limitMs / 1000} s`)), limitMs)
       outgoing.once('response', (response) => {

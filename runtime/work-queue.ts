@@ -77,11 +77,11 @@ export function createWorkQueue(options: WorkQueueOptions = {}) {
     add,
     /** Adds the key after `ms`; of several delays the soonest counts. */
     addAfter,
-    /** Adds the key after its backoff: doubles with each call until `forget`. Returns the delay in milliseconds. */
-    addRateLimited(key: string): number {
+    /** Adds the key after its backoff: doubles with each call until `forget`, up to `longestMs`. Returns the delay in milliseconds. */
+    addRateLimited(key: string, longestMs: number = maxBackoffMs): number {
       const tries = failures.get(key) ?? 0
       failures.set(key, tries + 1)
-      const ms = jittered(Math.min(firstBackoffMs * 2 ** Math.min(tries, 30), maxBackoffMs), 0.1)
+      const ms = jittered(Math.min(firstBackoffMs * 2 ** Math.min(tries, 30), longestMs), 0.1)
       addAfter(key, ms)
       observer?.retried()
       return ms

@@ -6,6 +6,8 @@ export interface Result {
   readonly requeueAfterMs?: number | undefined
   /** Come back after the key's growing backoff. */
   readonly retry?: boolean | undefined
+  /** With `retry`: the backoff grows no further than this, milliseconds. */
+  readonly longestRetryMs?: number | undefined
   /** It failed; for metrics. `terminal`: only a change can help. */
   readonly failed?: 'error' | 'terminal' | undefined
 }
@@ -39,7 +41,7 @@ export async function runWorkers({ queue, concurrency, reconcile, onPanic, obser
         panic = true
       }
       observer?.finished(panic ? 'panic' : summary(result), performance.now() - startedAt)
-      if (result.retry === true) queue.addRateLimited(key)
+      if (result.retry === true) queue.addRateLimited(key, result.longestRetryMs)
       else {
         queue.forget(key)
         if (result.requeueAfterMs !== undefined) queue.addAfter(key, result.requeueAfterMs)

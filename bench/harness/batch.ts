@@ -52,9 +52,13 @@ export async function installBatch(
 }
 
 /** Makes these Deployments available and waits until the operator has nothing left to say. */
-export async function settle(stage: Stage, deployments: readonly (readonly [namespace: string, name: string])[], restMs: number): Promise<void> {
+export async function settle(
+  stage: Stage,
+  deployments: readonly (readonly [namespace: string, name: string])[],
+  restMs: number,
+): Promise<void> {
   await Promise.all(deployments.map(async ([namespace, name]) => await stage.makeAvailable(namespace, name)))
-  for (let quiet = 0; quiet < restMs; ) {
+  for (let quiet = 0; quiet < restMs;) {
     const since = new Date()
     await new Promise((resolve) => setTimeout(resolve, 1000))
     quiet = requestsOf(stage, byOperator, since).work.length === 0 ? quiet + 1000 : 0

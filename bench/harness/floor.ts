@@ -26,9 +26,22 @@ export interface Floor {
 const JSON_PATCH = 'application/json-patch+json'
 
 /** Sends it for SlimeBoots that are there. `without` leaves objects out. */
-export async function runFloor(stage: Stage, boots: readonly KubeObject[], without: (object: KubeObject) => boolean = () => false): Promise<Floor> {
-  const sends = boots.flatMap((boot) => sendsOf(boot, objectsOf(boot).filter((object) => !without(object))))
-  const pool = new Pool(stage.cluster.server, { connections: IN_FLIGHT, pipelining: 1, connect: { ca: readFileSync(stage.cluster.caFile) } })
+export async function runFloor(
+  stage: Stage,
+  boots: readonly KubeObject[],
+  without: (object: KubeObject) => boolean = () => false,
+): Promise<Floor> {
+  const sends = boots.flatMap((boot) =>
+    sendsOf(
+      boot,
+      objectsOf(boot).filter((object) => !without(object)),
+    ),
+  )
+  const pool = new Pool(stage.cluster.server, {
+    connections: IN_FLIGHT,
+    pipelining: 1,
+    connect: { ca: readFileSync(stage.cluster.caFile) },
+  })
   const headers = { authorization: `Bearer ${stage.operatorToken}`, accept: 'application/json', 'user-agent': 'bench-floor' }
   let next = 0
   async function work(): Promise<void> {
@@ -40,7 +53,9 @@ export async function runFloor(stage: Stage, boots: readonly KubeObject[], witho
     }
   }
   // connections are open already when an operator gets something to do
-  await Promise.all(Array.from({ length: IN_FLIGHT }, async () => await (await pool.request({ method: 'GET', path: '/version', headers })).body.dump()))
+  await Promise.all(
+    Array.from({ length: IN_FLIGHT }, async () => await (await pool.request({ method: 'GET', path: '/version', headers })).body.dump()),
+  )
   const from = performance.now()
   await Promise.all(Array.from({ length: IN_FLIGHT }, work))
   const ms = performance.now() - from
@@ -72,7 +87,13 @@ function sendsOf(boot: KubeObject, objects: readonly KubeObject[]): readonly Sen
 }
 
 function statusOf(boot: KubeObject, status: string, reason: string): unknown {
-  const condition = { status, reason, message: `${reason}: as the operator would say it, in some words`, lastTransitionTime: '2026-01-01T00:00:00Z', observedGeneration: 1 }
+  const condition = {
+    status,
+    reason,
+    message: `${reason}: as the operator would say it, in some words`,
+    lastTransitionTime: '2026-01-01T00:00:00Z',
+    observedGeneration: 1,
+  }
   return {
     observedGeneration: 1,
     conditions: ['Ready', 'Reconciling', 'Stalled'].map((type) => ({ type, ...condition })),

@@ -46,7 +46,11 @@ export async function large(run: Run): Promise<Large> {
     const add = async (from: number, to: number): Promise<Batch> => {
       const [floorNames, servedNames] = [names('floor', to - from, from), names('served', to - from, from)]
       const batch = await installBatch(stage, operator, floorNames.map(smallBoot), servedNames.map(smallBoot), { show: run.show })
-      await settleAll(stage, servedNames.map((name) => [HOME, name] as const), run)
+      await settleAll(
+        stage,
+        servedNames.map((name) => [HOME, name] as const),
+        run,
+      )
       return batch
     }
     await add(0, few)
@@ -90,8 +94,14 @@ async function openGates(stage: Stage, operator: Operator, namespaces: readonly 
   run.show('global-sidecars become available')
   const since = new Date()
   const before = cpuSeconds(operator.pid)
-  const available = settle(stage, namespaces.map((namespace) => [namespace, 'global-sidecar'] as const), 0)
-  const { objects } = await untilWritten(stage, byOperator, since, namespaces.length, 600_000, (written) => run.show(`${written} of ${namespaces.length} catch-alls`))
+  const available = settle(
+    stage,
+    namespaces.map((namespace) => [namespace, 'global-sidecar'] as const),
+    0,
+  )
+  const { objects } = await untilWritten(stage, byOperator, since, namespaces.length, 600_000, (written) =>
+    run.show(`${written} of ${namespaces.length} catch-alls`),
+  )
   await available
   return { seconds: (lastAnswer(objects) - since.getTime()) / 1000, cpuSeconds: cpuSeconds(operator.pid) - before }
 }

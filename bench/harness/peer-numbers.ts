@@ -41,7 +41,9 @@ async function measure(run: Run): Promise<PeerNumbers> {
   await stage.createBoots(boots)
   process.kill(peer.pid, 'SIGCONT')
   const since = new Date()
-  const { work, objects } = await untilWritten(stage, byPeer, since, count, 240_000, (written) => run.show(`the Helm operator: ${written} objects`))
+  const { work, objects } = await untilWritten(stage, byPeer, since, count, 240_000, (written) =>
+    run.show(`the Helm operator: ${written} objects`),
+  )
   const created = objects.filter(({ verb }) => verb === 'create')
   const end = lastAnswer(created)
   const numbers = {

@@ -55,7 +55,9 @@ async function peerBinary(): Promise<string> {
     try {
       let seen = 0
       const build = ['build', '-v', '-mod=readonly', '-trimpath', '-ldflags', '-s -w', '-o', `${file}.partial`, TOOL]
-      await goRunner(process.env, MODULE)(build, (line) => progress.update(line.startsWith('go: ') ? line.slice(4) : `${++seen} packages, ${line}`))
+      await goRunner(process.env, MODULE)(build, (line) =>
+        progress.update(line.startsWith('go: ') ? line.slice(4) : `${++seen} packages, ${line}`),
+      )
       renameSync(`${file}.partial`, file)
       progress.done()
     } catch (error) {

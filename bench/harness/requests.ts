@@ -64,13 +64,21 @@ export function lastAnswer(events: readonly AuditEvent[]): number {
 }
 
 /** Waits until `count` objects were written and nothing came for a moment; returns the requests. */
-export async function untilWritten(stage: Pick<Stage, 'cluster'>, who: Who, since: Date, count: number, limitMs: number, onProgress: (written: number) => void = () => {}): Promise<Requests> {
+export async function untilWritten(
+  stage: Pick<Stage, 'cluster'>,
+  who: Who,
+  since: Date,
+  count: number,
+  limitMs: number,
+  onProgress: (written: number) => void = () => {},
+): Promise<Requests> {
   const deadline = performance.now() + limitMs
-  for (let before = -1; ; ) {
+  for (let before = -1; ;) {
     const found = requestsOf(stage, who, since)
     onProgress(found.objects.length)
     if (found.objects.length >= count && found.work.length === before) return found
-    if (performance.now() > deadline) throw new Error(`${found.objects.length} of ${count} objects were written in ${Math.round(limitMs / 1000)} s`)
+    if (performance.now() > deadline)
+      throw new Error(`${found.objects.length} of ${count} objects were written in ${Math.round(limitMs / 1000)} s`)
     before = found.work.length
     await sleep(QUIET_MS)
   }

@@ -71,7 +71,9 @@ export async function setStage(name: string): Promise<Stage> {
     operatorKubeconfig: cluster.kubeconfigFor({ name: OPERATOR_USER, groups }),
     operatorToken: cluster.createUser(OPERATOR_USER, groups),
     createNamespaces: async (names) => {
-      await Promise.all(names.map((namespace) => client.create(NAMESPACE, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })))
+      await Promise.all(
+        names.map((namespace) => client.create(NAMESPACE, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })),
+      )
     },
     createBoots: async (boots) => await Promise.all(boots.map((boot) => client.create(SLIMEBOOT, boot))),
     makeAvailable: async (namespace, deployment) => {

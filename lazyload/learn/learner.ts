@@ -99,8 +99,8 @@ export function createLearner(options: LearnerOptions) {
   }
 
   /** Takes away what is written; more may have come meanwhile. */
-  function settle(key: string, written: ReadonlyMap<string, number>): void {
-    const left = [...(pending.get(key) ?? [])].filter(([host]) => !written.has(host))
+  function settle(key: string, stored: ReadonlyMap<string, number>): void {
+    const left = [...(pending.get(key) ?? [])].filter(([host]) => !stored.has(host))
     if (left.length === 0) pending.delete(key)
     else {
       pending.set(key, new Map(left))

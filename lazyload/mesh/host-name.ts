@@ -1,23 +1,20 @@
 /** Host names of the mesh: short names completed, addresses and nonsense told apart. */
-import { isIP } from 'node:net'
-
 export const CLUSTER_DOMAIN = 'svc.cluster.local'
 
-const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/
+const LABEL = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?'
+const HOST = new RegExp(`^(?:\\*\\.)?(?:${LABEL}\\.)*${LABEL}$`)
+const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const MAX_LENGTH = 253
 
 /** True for a DNS name as Istio accepts it in `Sidecar.egress.hosts`, also with a leading `*.`; false for IP addresses. */
 export function isHostName(host: string): boolean {
-  if (host.length === 0 || host.length > MAX_LENGTH || isIP(host) !== 0) return false
-  const labels = host.split('.')
-  if (labels[0] === '*') labels.shift()
-  return labels.length > 0 && labels.every((label) => LABEL.test(label))
+  return host.length <= MAX_LENGTH && HOST.test(host) && !/^[\d.]+$/.test(host)
 }
 
 /** `namespace` of `namespace/*`, which stands for every service of a namespace; undefined for anything else. */
 export function namespaceOfAll(host: string): string | undefined {
   const namespace = host.endsWith('/*') ? host.slice(0, -2) : ''
-  return LABEL.test(namespace) && !namespace.includes('_') ? namespace : undefined
+  return NAMESPACE.test(namespace) ? namespace : undefined
 }
 
 export function serviceHost(name: string, namespace: string): string {
@@ -44,5 +41,9 @@ export function completeShortName(host: string, namespace: string): string {
 
 /** `authority` of a request without its port, lower case: `details`, `details.default`, `[::1]`. */
 export function withoutPort(authority: string): string {
-  return authority.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '')
+  return authority
+    .slice(0, MAX_LENGTH + 10)
+    .toLowerCase()
+    .replace(/:\d*$/, '')
+    .replace(/\.$/, '')
 }

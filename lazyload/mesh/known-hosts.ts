@@ -2,6 +2,9 @@
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { CLUSTER_DOMAIN, isHostName, serviceHost, serviceOf } from './host-name.ts'
 
+/** What follows `svc` in a full name. */
+const REST = CLUSTER_DOMAIN.slice('svc'.length)
+
 export interface KnownHosts {
   /** Takes in a change of the cache of ServiceEntries. */
   readonly changeEntry: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
@@ -25,7 +28,7 @@ export function createKnownHosts({ hasService, hasVirtualService }: HostSources)
 
   /** `details`, `details.default`, `details.default.svc`: what the resolver of a pod in `namespace` would try. */
   function asService(name: string, namespace: string): string | undefined {
-    const [service = '', of, svc, ...rest] = name.replace(new RegExp(`\\.${CLUSTER_DOMAIN.replaceAll('.', '\\.')}$`), '.svc').split('.')
+    const [service = '', of, svc, ...rest] = (name.endsWith(`.${CLUSTER_DOMAIN}`) ? name.slice(0, -REST.length) : name).split('.')
     if (rest.length > 0 || (svc !== undefined && svc !== 'svc')) return undefined
     return hasService(`${of ?? namespace}/${service}`) ? serviceHost(service, of ?? namespace) : undefined
   }

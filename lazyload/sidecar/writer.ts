@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Client, JsonPatchOperation } from '../../runtime/client.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
-import { FIELD_MANAGER, REVISION_LABEL, SIDECAR } from '../kinds.ts'
+import { FIELD_MANAGER, REVISION_LABEL, SERVICE_FENCE, SIDECAR } from '../kinds.ts'
 import { ownershipOf } from './sidecar.ts'
 
 export type SidecarOutcome = 'created' | 'changed' | 'unchanged' | 'removed' | 'absent' | 'foreign'
@@ -16,7 +16,7 @@ export interface SidecarCache {
 
 export type SidecarWriter = ReturnType<typeof createSidecarWriter>
 
-export function createSidecarWriter(client: Pick<Client, 'apply' | 'jsonPatch' | 'remove'>, cache: SidecarCache) {
+export function createSidecarWriter(client: Pick<Client, 'get' | 'apply' | 'jsonPatch' | 'remove'>, cache: SidecarCache) {
   async function removeLive(live: KubeObject): Promise<void> {
     const { uid, resourceVersion } = live.metadata
     await client.remove(refOf(SIDECAR, live), { uid, resourceVersion })
@@ -39,6 +39,21 @@ export function createSidecarWriter(client: Pick<Client, 'apply' | 'jsonPatch' |
       if (rest.length > 0) stored = await client.jsonPatch(refOf(SIDECAR, stored), [...sameObject(stored), ...rest], FIELD_MANAGER)
       cache.record(stored)
       return live === undefined ? 'created' : 'changed'
+    },
+
+    /**
+     * Removes the Sidecar of a fence that is gone, as the garbage collector does later (up to half a minute later while the CRD is
+     * young). A fence that was deleted with `--cascade=orphan` has let go of its Sidecar before. Throws ApiError or ConnectionError.
+     */
+    async removeLeft(key: string): Promise<SidecarOutcome> {
+      const live = cache.get(key)
+      const owner = live?.metadata.ownerReferences?.find(({ controller }) => controller === true)
+      if (live === undefined || owner?.kind !== SERVICE_FENCE.kind) return 'absent'
+      const { namespace } = live.metadata
+      const fence = await client.get({ type: SERVICE_FENCE, namespace, name: owner.name })
+      if (fence?.metadata.uid === owner.uid) return 'unchanged'
+      await removeLive(live)
+      return 'removed'
     },
 
     /** Removes the Sidecar of `fence` if it is ours. Throws ApiError or ConnectionError. */

@@ -8,11 +8,11 @@ import { FIELD_MANAGER } from '../api/slimeboot.ts'
 import { specPathOf } from '../render/spec-path.ts'
 import type { Contests } from './contest.ts'
 import { type Difference, differences } from './difference.ts'
-import { failureOf } from './failure.ts'
+import { failureOf, ReconcileError } from './failure.ts'
 import { takeFields } from './helm-release.ts'
 import type { Live } from './live.ts'
 import type { NormalForms } from './normal-form.ts'
-import { appliedHash, managersOf } from './ownership.ts'
+import { appliedHash, managersOf, marksOff } from './ownership.ts'
 import type { Step } from './plan.ts'
 
 export interface Change {
@@ -66,6 +66,7 @@ export async function applyStep({ client, live, contests, normalForms }: ApplyDe
     if (taken !== undefined) await client.jsonPatch(refOf(type, desired), taken, FIELD_MANAGER)
     let answer = step.live
     if (answer === undefined || found.some(({ type: kind }) => kind === 'missing')) answer = await applyOrRecreate(step)
+    if (step.action === 'create' && writtenByOthers(answer)) throw await giveBack(answer)
     let rest = settledDifferences(answer)
     const extras = rest.filter(({ type: kind }) => kind === 'extra')
     if (extras.length > 0) {
@@ -94,17 +95,35 @@ export async function applyStep({ client, live, contests, normalForms }: ApplyDe
 
   /** A binding's roleRef cannot be changed: such a binding is made anew at once. */
   async function applyOrRecreate(current: Step): Promise<KubeObject> {
-    const body = normalForms.withoutReplicas(current.desired, current.live)
+    const body = withUid(normalForms.withoutReplicas(current.desired, current.live), current.live)
     try {
       return await client.apply(type, body, { fieldManager: FIELD_MANAGER })
     } catch (error) {
       const immutable = error instanceof ApiError && error.code === 422 && found.some(({ path }) => path.startsWith('/roleRef'))
       if (!immutable || current.live === undefined) throw error
-      await client.remove(refOf(type, current.live), { uid: current.live.metadata.uid })
+      const { uid, resourceVersion } = current.live.metadata
+      await client.remove(refOf(type, current.live), { uid, resourceVersion })
       live.forget(current.live)
-      return await client.apply(type, body, { fieldManager: FIELD_MANAGER })
+      return await client.apply(type, current.desired, { fieldManager: FIELD_MANAGER })
     }
   }
+
+  /** Somebody created it between our read and our write: our marks come off, and the next look finds it foreign. */
+  async function giveBack(answer: KubeObject): Promise<ReconcileError> {
+    await client.jsonPatch(refOf(type, answer), marksOff(answer), FIELD_MANAGER)
+    const message = `${object} was created by ${managersOf(answer, FIELD_MANAGER)} at the same moment. Delete or rename it, or set annotation config.netease.com/adopt: "true" to take it over.`
+    return new ReconcileError('Conflict', message, 'heals', { objects: [object] })
+  }
+}
+
+/** With the live object's uid as precondition: an object that was made anew by somebody else meanwhile is refused with 409. */
+function withUid(body: KubeObject, live: KubeObject | undefined): KubeObject {
+  return live?.metadata.uid === undefined ? body : { ...body, metadata: { ...body.metadata, uid: live.metadata.uid } }
+}
+
+/** A new object has no manager but us; the API server counts what webhooks add as ours. */
+function writtenByOthers(answer: KubeObject): boolean {
+  return (answer.metadata.managedFields ?? []).some((entry) => entry.manager !== FIELD_MANAGER && (entry.subresource ?? '') === '')
 }
 
 /** JSON patch that takes away what is too much, refused when the object has changed since. */

@@ -52,12 +52,15 @@ export function createClaims() {
       return
     }
     entries.set(key, entry)
-    for (const place of [...placesOf(entry.granted), ...placesOf(entry.wanted)]) places.set(place, (places.get(place) ?? new Set()).add(key))
+    for (const place of [...placesOf(entry.granted), ...placesOf(entry.wanted)])
+      places.set(place, (places.get(place) ?? new Set()).add(key))
   }
 
   /** The others that may have something of `wanted`: a thousand SlimeBoots that share nothing do not look at each other. */
   function neighbours(key: string, wanted: Claim): readonly Entry[] {
-    const everywhere = wanted.catchAlls.some(({ scope }) => scope === '*') ? [...places.keys()].filter((place) => place.startsWith(PORTS)) : []
+    const everywhere = wanted.catchAlls.some(({ scope }) => scope === '*')
+      ? [...places.keys()].filter((place) => place.startsWith(PORTS))
+      : []
     const near = new Set([...placesOf(wanted), ...everywhere, `${PORTS}*`].flatMap((place) => [...(places.get(place) ?? [])]))
     near.delete(key)
     return [...near].map((other) => entries.get(other)!)

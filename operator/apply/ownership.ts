@@ -1,7 +1,16 @@
 /** Ownership: which live objects belong to a SlimeBoot, so that what leaves the render can be pruned and nothing else is. */
 import { createHash } from 'node:crypto'
 import { identityOf, type KubeObject, keyOf } from '../../runtime/object.ts'
-import { APPLIED_ANNOTATION, FIELD_MANAGER, OWNED_ANNOTATION, OWNER_LABEL } from '../api/slimeboot.ts'
+import type { JsonPatchOperation } from '../../runtime/client.ts'
+import {
+  APPLIED_ANNOTATION,
+  CATCH_ALL_ANNOTATION,
+  FIELD_MANAGER,
+  KEPT_TEMPLATE_ANNOTATION,
+  OWNED_ANNOTATION,
+  OWNER_LABEL,
+} from '../api/slimeboot.ts'
+import { escapePointer } from './pointer.ts'
 
 export type Ownership = 'ours' | 'another-slimeboot' | 'copy' | 'foreign'
 
@@ -11,6 +20,7 @@ export interface Owner {
   readonly label: string
 }
 
+const OUR_ANNOTATIONS = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION, KEPT_TEMPLATE_ANNOTATION]
 const LABEL_LIMIT = 63
 
 export function ownerOf(boot: Pick<KubeObject, 'metadata'>): Owner {
@@ -60,10 +70,20 @@ export function ownershipOf(object: KubeObject, owner: Owner): Ownership {
   return claim.owner === owner.key ? 'ours' : 'another-slimeboot'
 }
 
-/** The managers that wrote more than status, for messages: `helm, kubectl-edit`. */
-export function managersOf(object: KubeObject): string {
+/** Patch that takes our marks off an object and leaves all else; refused when it is another object of that name. */
+export function marksOff(object: KubeObject): readonly JsonPatchOperation[] {
+  const { labels = {}, annotations = {}, uid } = object.metadata
+  const paths = [
+    ...[OWNER_LABEL].filter((name) => labels[name] !== undefined).map((name) => `/metadata/labels/${escapePointer(name)}`),
+    ...OUR_ANNOTATIONS.filter((name) => annotations[name] !== undefined).map((name) => `/metadata/annotations/${escapePointer(name)}`),
+  ]
+  return [{ op: 'test', path: '/metadata/uid', value: uid }, ...paths.map((path) => ({ op: 'remove' as const, path }))]
+}
+
+/** The managers that wrote more than status, for messages: `helm, kubectl-edit`; without `except`. */
+export function managersOf(object: KubeObject, except?: string): string {
   const names = (object.metadata.managedFields ?? [])
-    .filter((entry) => entry.subresource === undefined || entry.subresource === '')
+    .filter((entry) => (entry.subresource ?? '') === '' && entry.manager !== except)
     .map((entry) => entry.manager ?? 'unknown')
   return [...new Set(names)].sort().join(', ') || 'an unknown manager'
 }

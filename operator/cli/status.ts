@@ -80,7 +80,7 @@ async function reportOf(client: Client, boot: KubeObject): Promise<Report> {
     slimeboot: keyOf(boot),
     generation: boot.metadata.generation ?? 0,
     suspended: boot.metadata.annotations?.['config.netease.com/suspend'] === 'true',
-    status: (boot['status'] ?? {}) as Partial<Status>,
+    status: boot['status'] ?? {},
     objects: objects.sort((a, b) => (a.object < b.object ? -1 : 1)),
     events,
   }
@@ -117,10 +117,15 @@ async function eventsOf(client: Client, boot: KubeObject): Promise<readonly Even
       type: String(event['type']),
       reason: String(event['reason']),
       message: String(event['message']),
-      time: String(event['lastTimestamp'] ?? event.metadata.creationTimestamp),
+      time: timeOf(event),
     }))
     .sort((a, b) => (a.time < b.time ? 1 : -1))
     .slice(0, EVENTS)
+}
+
+function timeOf(event: KubeObject): string {
+  const last = event['lastTimestamp']
+  return typeof last === 'string' ? last : (event.metadata.creationTimestamp ?? '')
 }
 
 function isReady({ status, generation }: Report): boolean {

@@ -34,7 +34,7 @@ export interface CompileOptions {
   readonly operatorDefaults?: JsonObject
 }
 
-/** Throws ReconcileError `InvalidSpec` or `RenderFailed`, both terminal. */
+/** Throws ReconcileError `InvalidSpec` or `RenderFailed`, terminal but for what only the cluster's facts stand against. */
 export function compile(boot: KubeObject, options: CompileOptions = {}): Compiled {
   const defaults = options.operatorDefaults === undefined ? {} : { operatorDefaults: options.operatorDefaults }
   const { errors, warnings } = validate(boot, options.facts, defaults)
@@ -49,7 +49,11 @@ export function compile(boot: KubeObject, options: CompileOptions = {}): Compile
     }
     return { owner, values, desired, claim, warnings }
   } catch (error) {
-    if (error instanceof InvalidSpecError) throw new ReconcileError(error.reason, error.message, 'terminal', { cause: error })
+    if (error instanceof InvalidSpecError) {
+      // what the cluster alone stands against may heal there
+      const heals = validate(boot, {}, defaults).errors.length === 0
+      throw new ReconcileError(error.reason, error.message, heals ? 'heals' : 'terminal', { cause: error })
+    }
     if (error instanceof RenderError) throw new ReconcileError('RenderFailed', error.message, 'terminal', { cause: error })
     throw new ReconcileError(
       'InternalError',

@@ -63,7 +63,15 @@ export function createController(options: ControllerOptions) {
 
   const namespaces: readonly (string | undefined)[] = watchNamespaces.length === 0 ? [undefined] : watchNamespaces
   const bootInformers = namespaces.map((namespace) =>
-    createInformer({ client, type: SLIMEBOOT, namespace, labelSelector: selector, transform: withoutManagers, onChange: onBootChange, onProblem }),
+    createInformer({
+      client,
+      type: SLIMEBOOT,
+      namespace,
+      labelSelector: selector,
+      transform: withoutManagers,
+      onChange: onBootChange,
+      onProblem,
+    }),
   )
   const boots = {
     get: (key: string): KubeObject | undefined => bootInformers.map((informer) => informer.get(key)).find((boot) => boot !== undefined),

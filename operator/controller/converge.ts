@@ -20,6 +20,8 @@ export interface ConvergeDependencies extends ApplyDependencies {
   readonly pruner: Pruner
   /** What stands against this plan; empty to go on. Creates namespaces where that is asked for. */
   readonly preflight: (boot: KubeObject, compiled: Compiled, plan: Plan) => Promise<readonly ReconcileError[]>
+  /** False when the SlimeBoot was deleted, replaced or is going: nothing more is written for it. */
+  readonly isCurrent: (boot: KubeObject) => boolean
   /** Called once before the first write. */
   readonly ensureFinalizer: (boot: KubeObject) => Promise<void>
   /** By SlimeBoot the state (uid and generation) for which gated catch-alls were looked for. */
@@ -80,6 +82,7 @@ export async function converge(
 
   // Waves 1 to 3: rights, configuration, workloads. A refusal stops the waves that follow.
   for (const wave of [1, 2, 3]) {
+    if (!dependencies.isCurrent(boot)) return result({ deleted: [], blocked: [] }, ['the SlimeBoot has changed meanwhile'])
     await applyAll(plan.steps.filter((step) => step.manifest.wave === wave))
     if (problems.length > 0) return result({ deleted: [], blocked: [] }, [])
   }

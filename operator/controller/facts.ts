@@ -26,6 +26,9 @@ export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'
   }
 
   return {
+    /** Reads anew the next time. */
+    forget: (): void => roots.clear(),
+
     /** Reads what most SlimeBoots need, so that the first one need not wait for it. */
     async warm(): Promise<void> {
       await this.read({ apiVersion: '', kind: '', metadata: { name: '' } })

@@ -5,21 +5,11 @@ import type { Informer } from '../../runtime/informer.ts'
 import { keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { refOf, resourceName } from '../../runtime/resource.ts'
 import { MANAGED_TYPES, SLIMEBOOT, typeOf } from '../api/kinds.ts'
-import {
-  APPLIED_ANNOTATION,
-  CATCH_ALL_ANNOTATION,
-  DELETION_POLICY_ANNOTATION,
-  FIELD_MANAGER,
-  FINALIZER,
-  KEPT_TEMPLATE_ANNOTATION,
-  OWNED_ANNOTATION,
-  OWNER_LABEL,
-} from '../api/slimeboot.ts'
-import { escapePointer } from '../apply/pointer.ts'
+import { DELETION_POLICY_ANNOTATION, FIELD_MANAGER, FINALIZER, OWNER_LABEL } from '../api/slimeboot.ts'
 import { failureOf, ReconcileError } from '../apply/failure.ts'
 import { earlierOperatorProblem, HELM_FINALIZERS, isServedByHelm, readHelmRelease } from '../apply/helm-release.ts'
 import type { Live } from '../apply/live.ts'
-import { ownerOf, ownershipOf } from '../apply/ownership.ts'
+import { marksOff, ownerOf, ownershipOf } from '../apply/ownership.ts'
 import type { Pruner, PruneResult } from '../apply/prune.ts'
 import { readObjects } from '../apply/read.ts'
 import { NOTHING, type Outcome } from './outcome.ts'
@@ -32,8 +22,6 @@ export interface FinalizerDependencies {
   /** What the SlimeBoot renders as it is now; nothing where its spec is invalid. */
   readonly rendered: (boot: KubeObject) => readonly KubeObject[]
 }
-
-const OUR_ANNOTATIONS = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION, KEPT_TEMPLATE_ANNOTATION]
 
 export function createFinalizer({ client, boots, live, pruner, rendered }: FinalizerDependencies) {
   /** By key the uid of a SlimeBoot that was let go: it is in the cache until the watch tells that it is gone. */
@@ -102,17 +90,12 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
 
   /** For `deletion-policy: orphan`: nothing looks like ours afterwards. */
   async function takeMarksOff(object: KubeObject, boot: KubeObject): Promise<void> {
-    const { labels = {}, annotations = {}, ownerReferences = [] } = object.metadata
-    const marks = [
-      ...[OWNER_LABEL].filter((name) => labels[name] !== undefined).map((name) => `/metadata/labels/${escapePointer(name)}`),
-      ...OUR_ANNOTATIONS.filter((name) => annotations[name] !== undefined).map((name) => `/metadata/annotations/${escapePointer(name)}`),
-    ]
+    const { ownerReferences = [] } = object.metadata
     try {
       await client.jsonPatch(
         refOf(typeOf(object), object),
         [
-          { op: 'test', path: '/metadata/uid', value: object.metadata.uid },
-          ...marks.map((path) => ({ op: 'remove' as const, path })),
+          ...marksOff(object),
           // the earlier operator's reference would make the garbage collector delete it
           ...(ownerReferences.some(({ uid }) => uid === boot.metadata.uid)
             ? [

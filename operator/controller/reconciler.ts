@@ -16,6 +16,7 @@ import { failureOf, ReconcileError } from '../apply/failure.ts'
 import { earlierOperatorProblem, isServedByHelm, keptWarning } from '../apply/helm-release.ts'
 import { podCause, type Unready, unreadyDeployment } from '../apply/readiness.ts'
 import { claimAll } from './claiming.ts'
+import type { ClusterFacts } from '../spec/problems.ts'
 import type { Compiled, createCompiler } from './compile.ts'
 import { converge, type ConvergeDependencies } from './converge.ts'
 import { announce } from './announce.ts'
@@ -24,7 +25,7 @@ import type { createFinalizer } from './finalizer.ts'
 import { NOTHING, type Outcome } from './outcome.ts'
 import { type Status, statusOf } from './status.ts'
 
-export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensureFinalizer' | 'lookedFor'> {
+export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensureFinalizer' | 'lookedFor' | 'isCurrent'> {
   readonly client: Client
   readonly boots: Pick<Informer, 'get' | 'record'>
   readonly claims: Claims
@@ -95,6 +96,20 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     return resultOf(key, outcome)
   }
 
+  function isCurrent(boot: KubeObject): boolean {
+    const now = boots.get(keyOf(boot))
+    return now !== undefined && now.metadata.uid === boot.metadata.uid && now.metadata.deletionTimestamp === undefined
+  }
+
+  function compileWith(boot: KubeObject, known: ClusterFacts): Compiled {
+    try {
+      return compiler.compile(boot, known)
+    } catch (error) {
+      if (error instanceof ReconcileError && error.retry === 'heals') facts.forget()
+      throw error
+    }
+  }
+
   async function outcomeOf(boot: KubeObject): Promise<Outcome> {
     if (boot.metadata.deletionTimestamp !== undefined) {
       const outcome = await finalizer.finalize(boot)
@@ -105,12 +120,12 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     const earlier = isServedByHelm(boot) ? await earlierOperatorProblem(client, boot) : undefined
     if (earlier !== undefined) throw earlier
     const known = await facts.read(boot)
-    const compiled = compiler.compile(boot, known)
+    const compiled = compileWith(boot, known)
     claimAll({ claims, live, isServed: (key) => boots.get(key) !== undefined }, boot, compiled)
     const progress = showProgress(boot)
     try {
       const convergence = await converge(
-        { ...dependencies, lookedFor, ensureFinalizer: (served) => finalizer.ensure(served) },
+        { ...dependencies, lookedFor, isCurrent, ensureFinalizer: (served) => finalizer.ensure(served) },
         boot,
         compiled,
         progress.step,
@@ -233,7 +248,11 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
 
   function resultOf(key: string, outcome: Outcome): Result {
     const retries = new Set(outcome.problems.map((problem) => problem.retry))
-    if (retries.has('conflict') || retries.has('backoff')) return { retry: true, failed: retries.has('backoff') ? 'error' : undefined }
+    if (retries.has('conflict') || retries.has('backoff')) {
+      // an API server that is away comes back for everybody at once: that must not take long to be noticed
+      const away = outcome.problems.every((problem) => problem.reason === 'ApiServerUnreachable')
+      return { retry: true, longestRetryMs: away ? HEALS_MS : undefined, failed: retries.has('backoff') ? 'error' : undefined }
+    }
     if (retries.has('heals')) return { requeueAfterMs: jittered(HEALS_MS), failed: 'error' }
     if (retries.has('terminal')) return { failed: 'terminal' }
     const waits = outcome.waitMs === undefined ? [] : [outcome.waitMs]

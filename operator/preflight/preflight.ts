@@ -14,8 +14,6 @@ export interface PreflightDependencies {
   readonly kindMissing: (object: KubeObject) => boolean
 }
 
-export type Preflight = ReturnType<typeof createPreflight>
-
 export function createPreflight({ client, kindMissing }: PreflightDependencies) {
   /** Per SlimeBoot the generation whose rights and hosts were found in order. */
   const passed = new Map<string, number>()

@@ -47,7 +47,7 @@ export function needsOf(objects: readonly KubeObject[]): readonly Need[] {
   return [...needs.values()]
 }
 
-/** The needs that are not granted to the client's own user; `in doubt` counts as granted, the write itself will tell. */
+/** The needs that are not granted to the client's own user. */
 export async function missingRights(client: Pick<Client, 'create'>, needs: readonly Need[]): Promise<readonly Need[]> {
   const namespaces = [...new Set(needs.map((need) => need.namespace).filter((namespace) => namespace !== ''))].sort()
   if (namespaces.length > RULES_NAMESPACES) return await missingByAccess(client, needs)
@@ -57,9 +57,9 @@ export async function missingRights(client: Pick<Client, 'create'>, needs: reado
     ),
   )
   const any = [...rules.values()][0]!
-  const missing = needs.filter((need) => !(rules.get(need.namespace) ?? any).rules.some((rule) => grants(rule, need)))
-  if (missing.length === 0 || ![...rules.values()].some(({ incomplete }) => incomplete)) return missing
-  return await missingByAccess(client, missing)
+  // rules say what is granted; what they do not list may be granted by other means (system:masters, a webhook)
+  const doubtful = needs.filter((need) => !(rules.get(need.namespace) ?? any).rules.some((rule) => grants(rule, need)))
+  return await missingByAccess(client, doubtful)
 }
 
 /** `create deployments.apps in namespace shop`, one line per resource and namespace with all its verbs. */
@@ -76,16 +76,15 @@ function describeNeed({ group, resource, name, namespace, verb }: Need): string 
 
 interface Rules {
   readonly rules: readonly ResourceRule[]
-  readonly incomplete: boolean
 }
 
 /** What was answered so lately is not asked again: many SlimeBoots that come together live in few namespaces. */
 const FRESH_MS = 1000
-const answers = new WeakMap<object, Map<string, { readonly until: number; readonly rules: Promise<Rules> }>>()
+const recentRules = new WeakMap<object, Map<string, { readonly until: number; readonly rules: Promise<Rules> }>>()
 
 function rulesIn(client: Pick<Client, 'create'>, namespace: string): Promise<Rules> {
-  const known = answers.get(client) ?? new Map<string, { until: number; rules: Promise<Rules> }>()
-  answers.set(client, known)
+  const known = recentRules.get(client) ?? new Map<string, { until: number; rules: Promise<Rules> }>()
+  recentRules.set(client, known)
   const fresh = known.get(namespace)
   if (fresh !== undefined && fresh.until > performance.now()) return fresh.rules
   for (const [old, { until }] of known) if (until <= performance.now()) known.delete(old)
@@ -102,8 +101,8 @@ async function askRules(client: Pick<Client, 'create'>, namespace: string): Prom
     metadata: { name: '' },
     spec: { namespace },
   })
-  const status = (answer['status'] ?? {}) as { resourceRules?: readonly ResourceRule[] | null; incomplete?: boolean }
-  return { rules: status.resourceRules ?? [], incomplete: status.incomplete === true }
+  const status = (answer['status'] ?? {}) as { resourceRules?: readonly ResourceRule[] | null }
+  return { rules: status.resourceRules ?? [] }
 }
 
 function grants(rule: ResourceRule, need: Need): boolean {

@@ -53,7 +53,7 @@ export function fileOf(path: string): string {
 }
 
 function compile(environment: typeof Handlebars, path: string, text: string): Handlebars.TemplateDelegate {
-  const knownHelpers = Object.fromEntries(HELPER_NAMES.map((name) => [name, true])) as KnownHelpers
+  const knownHelpers = Object.fromEntries(HELPER_NAMES.map((name) => [name, true]))
   const options = { strict: true, knownHelpers, knownHelpersOnly: true, explicitPartialContext: true, trackIds: true }
   try {
     const tree = environment.parse(text)

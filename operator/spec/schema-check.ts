@@ -17,7 +17,8 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
 
 /** Everything in `spec` that has a type which the CRD refuses, in the order of the document. */
 export function schemaProblems(spec: unknown): Problem[] {
-  compiled ??= new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, verbose: true }).compile(
+  // the schema ships with the program: whether it is one is tested, not asked at every start (that takes longer than to compile it)
+  compiled ??= new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, verbose: true, validateSchema: false, meta: false }).compile(
     toJsonSchema(propertyOf(readCrdSchema(), 'spec')),
   )
   if (compiled(spec)) return []

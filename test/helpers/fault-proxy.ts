@@ -81,7 +81,8 @@ export interface FaultProxy extends AsyncDisposable {
 }
 
 export const isWatch: Match = ({ query }) => query.get('watch') === 'true'
-export const isList: Match = ({ method, path, query }) => method === 'GET' && query.get('watch') === null && query.has('limit') && path !== ''
+export const isList: Match = ({ method, path, query }) =>
+  method === 'GET' && query.get('watch') === null && query.has('limit') && path !== ''
 export const isWrite: Match = ({ method }) => method !== 'GET'
 
 interface Link {
@@ -99,7 +100,12 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
   const links = new Map<number, Link>()
   const upstream = new https.Agent({ keepAlive: true, ca: readFileSync(cluster.caFile), maxCachedSessions: 0 })
 
-  const inner = https.createServer({ cert: readFileSync(cluster.caFile), key: readFileSync(join(dirname(cluster.caFile), 'apiserver.key')), keepAliveTimeout: 0, requestTimeout: 0 })
+  const inner = https.createServer({
+    cert: readFileSync(cluster.caFile),
+    key: readFileSync(join(dirname(cluster.caFile), 'apiserver.key')),
+    keepAliveTimeout: 0,
+    requestTimeout: 0,
+  })
   inner.on('request', (request, response) => {
     handle(request, response).catch(() => reset(request))
   })
@@ -186,7 +192,12 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
     else await pipeline(answered, slowly(fault.bytesPerSecond), response)
   }
 
-  async function answer(request: IncomingMessage, response: ServerResponse, exchange: Exchange, { answer: code = 500, headers, body, stall }: Fault): Promise<void> {
+  async function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    exchange: Exchange,
+    { answer: code = 500, headers, body, stall }: Fault,
+  ): Promise<void> {
     request.resume()
     exchange.status = code
     const text = JSON.stringify(body ?? { kind: 'Status', apiVersion: 'v1', status: 'Failure', message: `fault ${code}`, code })
@@ -197,7 +208,11 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
 
   /** Passes the request on; resolves with the API server's answer. */
   async function forward(request: IncomingMessage, response: ServerResponse): Promise<IncomingMessage> {
-    const outgoing = https.request(cluster.server + (request.url ?? '/'), { method: request.method ?? 'GET', headers: request.headers, agent: upstream })
+    const outgoing = https.request(cluster.server + (request.url ?? '/'), {
+      method: request.method ?? 'GET',
+      headers: request.headers,
+      agent: upstream,
+    })
     response.once('close', () => outgoing.destroy())
     request.pipe(outgoing)
     const [answered] = (await once(outgoing, 'response')) as [IncomingMessage]

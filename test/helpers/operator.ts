@@ -35,7 +35,13 @@ export interface Operator extends AsyncDisposable {
 
 /** Starts it; resolves when its watches are open. */
 export async function startOperator(cluster: Pick<ClusterAccess, 'kubeconfigFor'>, options: OperatorOptions): Promise<Operator> {
-  const { watchNamespaces, user = `operator-${watchNamespaces.join('-')}`, groups = ['system:masters'], args = [], through = cluster } = options
+  const {
+    watchNamespaces,
+    user = `operator-${watchNamespaces.join('-')}`,
+    groups = ['system:masters'],
+    args = [],
+    through = cluster,
+  } = options
   const kubeconfig = through.kubeconfigFor({ name: user, groups })
   const flags = [
     '--kubeconfig',

@@ -55,12 +55,27 @@ export async function startWatching(cluster: ClusterAccess, options: WatchingOpt
   const admin = adminClient(cluster)
   const kubeconfig = proxy.kubeconfigFor({ name: namespace, groups: ['system:masters'] })
   const original = readFileSync(kubeconfig, 'utf8')
-  const transport = createTransport({ loadConfig: () => loadKubeConfig(kubeconfig), userAgent: 'watching', ...(timeoutMs === undefined ? {} : { timeoutMs }) })
+  const transport = createTransport({
+    loadConfig: () => loadKubeConfig(kubeconfig),
+    userAgent: 'watching',
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  })
   const client = createClient(transport, pageSize === undefined ? {} : { pageSize })
   const problems: InformerProblem[] = []
-  const informer = createInformer({ client, type: CONFIG_MAP, namespace, labelSelector, timing: { ...QUICK, ...timing }, onProblem: (problem) => problems.push(problem) })
+  const informer = createInformer({
+    client,
+    type: CONFIG_MAP,
+    namespace,
+    labelSelector,
+    timing: { ...QUICK, ...timing },
+    onProblem: (problem) => problems.push(problem),
+  })
   const put = async (name: string, value: string): Promise<void> =>
-    void (await admin.apply(CONFIG_MAP, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels: { watched: 'yes' } }, data: { value } }, { fieldManager: 'test' }))
+    void (await admin.apply(
+      CONFIG_MAP,
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels: { watched: 'yes' } }, data: { value } },
+      { fieldManager: 'test' },
+    ))
   await options.prepare?.({ proxy, namespace, admin, put })
 
   const stop = new AbortController()
@@ -81,7 +96,8 @@ export async function startWatching(cluster: ClusterAccess, options: WatchingOpt
       await eventually(() => assert.deepEqual(informer.get(`${namespace}/${name}`)?.['data'], { value }), PATIENT)
     },
     async holds(...names) {
-      const held = (): readonly string[] => [...informer.values()].map(({ metadata }) => metadata.name).filter((name) => !['kube-root-ca.crt', OPEN].includes(name))
+      const held = (): readonly string[] =>
+        [...informer.values()].map(({ metadata }) => metadata.name).filter((name) => !['kube-root-ca.crt', OPEN].includes(name))
       await eventually(() => assert.deepEqual(held().toSorted(), names.toSorted()), PATIENT)
     },
     rotate: (token) => {

@@ -2,7 +2,18 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { sharedCluster } from '../helpers/cluster.ts'
-import { changeSpec, conditionOf, createBoot, isReady, newInstallation, ownedIds, readBoot, setStage, specOf, type Stage } from '../helpers/stage.ts'
+import {
+  changeSpec,
+  conditionOf,
+  createBoot,
+  isReady,
+  newInstallation,
+  ownedIds,
+  readBoot,
+  setStage,
+  specOf,
+  type Stage,
+} from '../helpers/stage.ts'
 
 let stage: Stage
 before(async () => {

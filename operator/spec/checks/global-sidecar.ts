@@ -37,7 +37,12 @@ export function namespaceList({ spec, mode, facts }: CheckInput): Problem[] {
 export function replicas({ spec, mode }: CheckInput): Problem[] {
   const count = numberAt(spec, 'component', 'globalSidecar', 'replicas')
   if (mode === 'none' || count === undefined || count >= 1) return []
-  return [problem('spec.component.globalSidecar.replicas', `must be 1 or more, got ${count}. To run without global-sidecar, write enable: false.`)]
+  return [
+    problem(
+      'spec.component.globalSidecar.replicas',
+      `must be 1 or more, got ${count}. To run without global-sidecar, write enable: false.`,
+    ),
+  ]
 }
 
 export function meshRoot({ spec, mode, facts }: CheckInput): Problem[] {

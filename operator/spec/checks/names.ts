@@ -43,7 +43,10 @@ export function moduleNames({ spec, modules }: CheckInput): Problem[] {
     else first.set(name, place)
     if (TAKEN_NAMES.has(name))
       problems.push(
-        problem(place, `must not be ${show(name)}: objects of a component or of the operator have this name. Choose another, for example lazyload.`),
+        problem(
+          place,
+          `must not be ${show(name)}: objects of a component or of the operator have this name. Choose another, for example lazyload.`,
+        ),
       )
   }
   return problems
@@ -75,7 +78,9 @@ export function images({ spec, mode, shape }: CheckInput): Problem[] {
     }
     const tag = textAt(image, 'tag')
     if (repository !== undefined && tag !== undefined && tag !== '' && /[:@][^/]*$/.test(repository))
-      problems.push(problem(`${path}.repository`, `must not carry a tag beside ${path}.tag, got ${show(repository)}. Write the tag in one place.`))
+      problems.push(
+        problem(`${path}.repository`, `must not carry a tag beside ${path}.tag, got ${show(repository)}. Write the tag in one place.`),
+      )
     if (tag !== undefined && !/^(|[\w][\w.-]{0,127}|sha256:[0-9a-f]{64})$/.test(tag)) {
       problems.push(
         problem(

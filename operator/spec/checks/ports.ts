@@ -40,6 +40,14 @@ function dispatchProblems(dispatch: Json, path: string, spec: CheckInput['spec']
   const cluster = at(dispatch, 'cluster')
   return [
     ...(name === undefined || name === '' ? [problem(`${path}.name`, 'is required. Write a name for this group of hosts.')] : []),
+    ...(isMeshHostName(name)
+      ? [
+          problem(
+            `${path}.name`,
+            `must not be the name of one of Istio's own virtual hosts, got ${show(name)}: the global-sidecar would lose that host. Write a word without a colon, for example "external".`,
+          ),
+        ]
+      : []),
     ...(domains.length === 0 ? [problem(`${path}.domains`, 'is required. List the hosts, for example "*.example.com".')] : []),
     ...domains.flatMap((domain, index) => domainProblems(domain, `${path}.domains[${index}]`)),
     ...(typeof cluster === 'string' ? dispatchCluster(cluster, `${path}.cluster`, spec).problems : []),
@@ -49,11 +57,16 @@ function dispatchProblems(dispatch: Json, path: string, spec: CheckInput['spec']
   ]
 }
 
+/** istiod names its virtual hosts `host:port`, and the one for unknown hosts `allow_any` or `block_all`. */
+function isMeshHostName(name: Json | undefined): boolean {
+  return typeof name === 'string' && (name.includes(':') || name === 'allow_any' || name === 'block_all')
+}
+
 /** Envoy's virtual host domains: exact, `*.suffix` or `*-suffix`, `prefix.*` or `prefix-*`, `*`. */
 function domainProblems(domain: Json, path: string): Problem[] {
   if (typeof domain !== 'string') return []
   const wildcardInside = domain.slice(1, -1).includes('*') || (domain.length > 1 && domain.startsWith('*') && domain.endsWith('*'))
-  if (domain !== '' && !wildcardInside && !/[\s\p{Cc}]/u.test(domain)) return []
+  if (domain !== '' && !wildcardInside && !/[\s\p{Cc}/]/u.test(domain)) return []
   return [problem(path, `must be a host, "*.suffix", "prefix.*" or "*", got ${show(domain)}.`)]
 }
 

@@ -104,6 +104,20 @@ test('enable: false removes the Sidecar, true brings it back, deleting the fence
   await isGone('switched')
 })
 
+test('a fence deleted with --cascade=orphan leaves its Sidecar', async () => {
+  const fence = refOf('orphaned', SERVICE_FENCE)
+  await createFence(client, namespace, 'orphaned')
+  await hostsAre('orphaned', [])
+  // step by step what the garbage collector does, which may not know a young CRD yet
+  await client.mergePatch(fence, { metadata: { finalizers: ['example.com/orphan'] } }, 'test')
+  await client.remove(fence)
+  await client.mergePatch(refOf('orphaned'), { metadata: { ownerReferences: null } }, 'test')
+  await client.mergePatch(fence, { metadata: { finalizers: null } }, 'test')
+  await eventually(async () => assert.equal(await client.get(fence), undefined))
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  assert.equal((await sidecarOf(client, namespace, 'orphaned')).metadata.ownerReferences, undefined)
+})
+
 test('the pods are those of the Service when the fence says so, also when the Service changes', async () => {
   await createFence(client, namespace, 'selecting', { enable: true, workloadSelector: { fromService: true } })
   await eventually(async () => assert.equal(conditionOf(await fenceOf(client, namespace, 'selecting'), 'Ready').reason, 'NoService'))

@@ -19,7 +19,7 @@ const boot = bootWith(validSpec())
 test('before Kubernetes 1.30 an operator in a pod honours SlimeBoots in its own namespace only', async () => {
   const elsewhere = await reader(29, 'operators').read(boot)
   assert.equal(elsewhere.honouredNamespace, 'operators')
-  assert.throws(() => compile(boot, { facts: elsewhere }), { reason: 'NamespaceNotHonoured', retry: 'terminal' })
+  assert.throws(() => compile(boot, { facts: elsewhere }), { reason: 'NamespaceNotHonoured', retry: 'heals' })
   compile(boot, { facts: await reader(29, 'mesh-operator').read(boot) })
 })
 

@@ -15,7 +15,9 @@ const BYTES = Buffer.from(EVENTS.map((event) => `${JSON.stringify(event)}\n`).jo
 
 test('events come out whole, wherever the bytes are cut', async () => {
   for (const size of [1, 2, 3, 7, 64, BYTES.length]) {
-    const { events, error } = await readAll(Array.from({ length: Math.ceil(BYTES.length / size) }, (_, at) => BYTES.subarray(at * size, (at + 1) * size)))
+    const { events, error } = await readAll(
+      Array.from({ length: Math.ceil(BYTES.length / size) }, (_, at) => BYTES.subarray(at * size, (at + 1) * size)),
+    )
     assert.equal(error, undefined)
     assert.deepEqual(
       events.map((event) => (event.type === 'BOOKMARK' ? event.resourceVersion : event.object.metadata.name)),
@@ -53,7 +55,9 @@ test('a line without end is given up before it fills the memory', async () => {
 })
 
 test('an ERROR event is an ApiError with its code, also when it has none', async () => {
-  const gone = await readAll([Buffer.from('{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n')])
+  const gone = await readAll([
+    Buffer.from('{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n'),
+  ])
   assert.ok(gone.error instanceof ApiError && gone.error.code === 410 && gone.error.reason === 'Expired')
   const bare = await readAll([Buffer.from('{"type":"ERROR","object":null}\n')])
   assert.ok(bare.error instanceof ApiError && bare.error.code === 500)
