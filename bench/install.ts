@@ -66,7 +66,8 @@ export async function install(run: Run): Promise<Result> {
 }
 
 async function installOne(stage: Stage, round: number): Promise<Round> {
-  const [floorNamespace = '', namespace = ''] = [`floor-app-${round}`, `app-${round}`]
+  const floorNamespace = `floor-app-${round}`
+  const namespace = `app-${round}`
   await stage.createNamespaces([floorNamespace, namespace])
   const [floorName = '', name = ''] = [...names('floor', 1, round), ...names('served', 1, round)]
   const floorBoots = await stage.createBoots([accessLogBoot(floorName, [floorNamespace])])

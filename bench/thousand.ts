@@ -32,6 +32,6 @@ export async function thousand(run: Run): Promise<Result> {
         ],
       },
     ],
-    notes: ['One round. Whether the work grows linearly shows in the ratio: it is that of 50 SlimeBoots.'],
+    notes: ['In five parts, the floor and the operator in turn. Linear: the ratio is that of 50 SlimeBoots.'],
   }
 }

@@ -31,6 +31,6 @@ export async function wide(run: Run): Promise<Result> {
         ],
       },
     ],
-    notes: ['One round.'],
+    notes: ['One round; the floor before and after it, their mean.'],
   }
 }

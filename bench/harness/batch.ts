@@ -51,6 +51,18 @@ export async function installBatch(
   }
 }
 
+/** Batches one after the other as one. */
+export function sumOf(batches: readonly Batch[]): Batch {
+  const sum = (of: (batch: Batch) => number): number => batches.reduce((total, batch) => total + of(batch), 0)
+  return {
+    floor: { ms: sum(({ floor }) => floor.ms), requests: sum(({ floor }) => floor.requests) },
+    ms: sum(({ ms }) => ms),
+    requests: sum(({ requests }) => requests),
+    cpuSeconds: sum((batch) => batch.cpuSeconds),
+    objects: sum(({ objects }) => objects),
+  }
+}
+
 /** Makes these Deployments available and waits until the operator has nothing left to say. */
 export async function settle(
   stage: Stage,

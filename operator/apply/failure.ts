@@ -54,7 +54,7 @@ export function failureOf(
       return fail('Conflict', refused, 'conflict')
     case 400:
     case 422:
-      return invalid(error, refused, fail, specPath)
+      return invalid(error, id, refused, fail, specPath)
     default:
       if (/failed calling webhook/.test(error.message))
         return fail('WebhookFailed', `${refused}. The webhook named there must answer, or its configuration must go.`, 'heals')
@@ -97,10 +97,17 @@ function forbidden(error: ApiError, verb: string, object: KubeObject, refused: s
   return fail('Forbidden', `${refused}. Grant "${verbs} ${resourceName(typeOf(object))}" to the operator.`, 'heals')
 }
 
-function invalid(error: ApiError, refused: string, fail: Fail, specPath?: (fieldPath: string) => string | undefined): ReconcileError {
+function invalid(
+  error: ApiError,
+  id: string,
+  refused: string,
+  fail: Fail,
+  specPath?: (fieldPath: string) => string | undefined,
+): ReconcileError {
   if (/admission webhook|ValidatingAdmissionPolicy/.test(error.message)) return fail('AdmissionDenied', refused, 'heals')
   // what the API server says of a JSON patch whose `test` or path does not hold any more: the object changed since it was read
   if (error.message.includes('the server rejected our request due to an error in our request')) return fail('Conflict', refused, 'conflict')
+  if (/field is immutable/.test(error.message)) return fail('Invalid', `${refused}. Delete ${id}, and it is made anew.`, 'heals')
   const fields = (error.details?.causes ?? []).map((cause) => cause.field).filter((field) => field !== undefined)
   // our precondition: the object was made anew by somebody else since it was read
   if (fields.includes('metadata.uid')) return fail('Conflict', refused, 'conflict')

@@ -104,7 +104,7 @@ export const OWN_ADDRESS: string =
 
 /** Opens a stream as Envoy does; it comes from `host` itself. */
 export function openLogStream(port: number, host = OWN_ADDRESS): LogStream {
-  const client = new Client(`${host}:${port}`, credentials.createInsecure())
+  const client = new Client(`${host}:${port}`, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 })
   const outcome = Promise.withResolvers<ServiceError | undefined>()
   const raw = (bytes: Buffer): Buffer => bytes
   const call: ClientWritableStream<Buffer> = client.makeClientStreamRequest(METHOD, raw, raw, (error: ServiceError | null) =>

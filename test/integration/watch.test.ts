@@ -151,11 +151,11 @@ describe('a server that refuses', { concurrency: true }, () => {
   ] as const satisfies readonly (readonly [string, Fault])[]) {
     test(`with nothing but ${what} is asked by one attempt at a time, in growing intervals up to the limit`, async () => {
       await using scene = await start({ timing: { backoffMs: 50, maxBackoffMs: 400 } })
-      const before = scene.watches().length
+      const watchesBefore = scene.watches().length
       scene.proxy.inject((exchange) => isWatch(exchange) || isList(exchange), { ...fault, delayMs: 20 })
       scene.proxy.cut()
       const asked = (): readonly Exchange[] =>
-        scene.proxy.exchanges.filter((exchange) => isWatch(exchange) || isList(exchange)).slice(before + 1)
+        scene.proxy.exchanges.filter((exchange) => isWatch(exchange) || isList(exchange)).slice(watchesBefore + 1)
       await eventually(() => assert.ok(asked().length >= 12), PATIENT)
       const attempts = asked().slice(0, 12)
       for (const [index, attempt] of attempts.slice(1).entries()) assert.ok(attempt.at >= attempts[index]!.endedAt!, 'two at once')

@@ -106,10 +106,17 @@ test('etcd is restored from a backup: what was written since then is forgotten, 
   const holds = async (expected: Readonly<Record<string, string>>): Promise<void> =>
     await stage.eventually(() => {
       const held = [...informer.values()].filter(({ metadata }) => metadata.name.startsWith('note-'))
-      assert.deepEqual(Object.fromEntries(held.map((object) => [object.metadata.name, (object['data'] as { text: string }).text])), expected)
+      assert.deepEqual(
+        Object.fromEntries(held.map((object) => [object.metadata.name, (object['data'] as { text: string }).text])),
+        expected,
+      )
     }, HEALED)
   const put = async (name: string, text: string): Promise<void> =>
-    void (await client.apply(CONFIG_MAP, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data: { text } }, { fieldManager: 'test' }))
+    void (await client.apply(
+      CONFIG_MAP,
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data: { text } },
+      { fieldManager: 'test' },
+    ))
 
   await put('note-a', 'early')
   await put('note-c', 'early')
