@@ -4,7 +4,8 @@
  */
 import { parseArgs } from 'node:util'
 import { startProgress } from '../local-cluster/setup/progress.mjs'
-import { saveResult, textTable, isMet } from './harness/report.ts'
+import { writeDocument } from './harness/document.ts'
+import { type Result, saveResult, textTable, isMet } from './harness/report.ts'
 import { type Benchmark, createRun } from './harness/run.ts'
 import { drift } from './drift.ts'
 import { idle } from './idle.ts'
@@ -18,18 +19,31 @@ import { wide } from './wide.ts'
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = { start, install, many, thousand, wide, idle, drift, restart, memory }
 
+const HELP = `Usage: npm run bench [-- NAME… OPTIONS]
+
+Measures the operator against a bare client that sends the same writes, and against the Helm operator. All of it takes about half an hour
+and writes bench/results/*.json, docs/performance.svg and the tables of docs/performance.md.
+
+Benchmarks: ${Object.keys(BENCHMARKS).join(', ')}
+
+  --scale FRACTION  of the full sizes, to try something out: nothing is written then
+  --idle SECONDS    to watch an idle operator (default 120)
+  --no-peer         without the Helm operator`
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   allowNegative: true,
   options: {
-    /** A fraction of the full sizes, to try something out: nothing is written then. */
     scale: { type: 'string', default: '1' },
-    /** Seconds to watch an idle operator. */
     idle: { type: 'string', default: '120' },
-    /** `--no-peer`: without the Helm operator. */
     peer: { type: 'boolean', default: true },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 })
+if (values.help) {
+  console.log(HELP)
+  process.exit(0)
+}
 const unknown = positionals.filter((name) => BENCHMARKS[name] === undefined)
 if (unknown.length > 0) {
   console.error(`No benchmark is named ${unknown.join(', ')}. There are: ${Object.keys(BENCHMARKS).join(', ')}.`)
@@ -39,6 +53,7 @@ if (unknown.length > 0) {
 const scale = Number(values.scale)
 let progress = startProgress('Benchmarks', { quietMs: 1000 })
 await using run = createRun({ idleSeconds: Number(values.idle), withPeer: values.peer, show: (text) => progress.update(text) }, scale)
+const results: Result[] = []
 for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
   if (positionals.length > 0 && !positionals.includes(name)) continue
   progress.stop()
@@ -46,7 +61,9 @@ for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
   const result = await benchmark(run)
   progress.stop()
   console.log(textTable(result))
+  results.push(result)
   if (scale === 1) saveResult(result)
   if (result.rows.some((row) => isMet(row) === false)) process.exitCode = 1
 }
 progress.stop()
+if (scale === 1 && results.length === Object.keys(BENCHMARKS).length) writeDocument(results)

@@ -25,7 +25,7 @@ export async function memory(run: Run): Promise<Result> {
   run.show('the bundle without a cluster')
   const alone = await withoutCluster(stage)
   const { pid } = operator()
-  const before = await restingMiB(pid, 1000)
+  const before = await restingMiB(pid, REST_MS)
   const count = run.size(FOREIGN)
   await createForeign(stage, count, run)
   run.show('memory with foreign objects')

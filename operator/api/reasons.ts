@@ -79,7 +79,7 @@ export const CONDITION_REASONS = {
   },
   Contested: {
     means:
-      'A field that we set was changed back three times in five minutes; the message names the other manager. It is tried again every ten minutes.',
+      'A field that we set was changed back three times in five minutes, or an object deleted ten times; the message names the other manager of a field. It is tried again every ten minutes.',
     remedy: 'Let one of the two own it: change the spec, or stop the other.',
   },
   QuotaExceeded: { means: 'A ResourceQuota refuses an object.', remedy: 'Raise the quota or lower the resources in the SlimeBoot.' },

@@ -6,7 +6,7 @@ import { refOf } from '../../runtime/resource.ts'
 import { HORIZONTAL_POD_AUTOSCALER, typeOf } from '../api/kinds.ts'
 import { FIELD_MANAGER } from '../api/slimeboot.ts'
 import { specPathOf } from '../render/spec-path.ts'
-import type { Contests } from './contest.ts'
+import { type Contests, DELETIONS } from './contest.ts'
 import { type Difference, differences } from './difference.ts'
 import { failureOf, ReconcileError } from './failure.ts'
 import { takeFields } from './helm-release.ts'
@@ -23,8 +23,8 @@ export interface Change {
   readonly fields: readonly string[]
   /** Fields that the API server or a webhook keeps otherwise than desired. */
   readonly mutated: readonly string[]
-  /** Contested: who writes it too, and when it is tried again. */
-  readonly contest?: { readonly managers: string; readonly retryMs: number }
+  /** Contested: who writes it too (nobody tells who deletes), and when it is tried again. */
+  readonly contest?: { readonly managers: string | undefined; readonly retryMs: number }
 }
 
 export interface ApplyDependencies {
@@ -50,15 +50,15 @@ export async function applyStep({ client, live, contests, normalForms }: ApplyDe
       found = found.filter((difference) => !isReplicas(difference))
       if (found.length === 0) return unchanged
     }
-    const subject = `${identityOf(desired)} ${found.map(({ path }) => path).join(' ')}`
-    if (step.action === 'repair') {
+    const subject = `${identityOf(desired)} ${step.live === undefined ? 'deleted' : found.map(({ path }) => path).join(' ')}`
+    if (step.action !== 'change') {
       const waitMs = contests.waitMs(subject, hash)
       if (waitMs > 0)
         return {
           ...unchanged,
           action: 'contested',
           fields: found.map(({ path }) => path),
-          contest: { managers: managersOf(step.live!), retryMs: waitMs },
+          contest: { managers: step.live === undefined ? undefined : managersOf(step.live), retryMs: waitMs },
         }
     }
 
@@ -79,6 +79,7 @@ export async function applyStep({ client, live, contests, normalForms }: ApplyDe
     if (answer.metadata.resourceVersion === step.live?.metadata.resourceVersion)
       return { ...unchanged, mutated: normalForms.fields(desired) }
     if (step.action === 'repair') contests.repaired(subject, hash)
+    if (step.action === 'create') contests.repaired(subject, hash, DELETIONS)
     return {
       object,
       action: step.action === 'create' ? 'created' : step.action === 'repair' ? 'repaired' : 'configured',

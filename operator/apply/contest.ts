@@ -1,7 +1,9 @@
-/** Contests: a field that somebody flips back again and again is not fought over in a loop. */
+/** Contests: a field that somebody flips back, or an object that somebody deletes, again and again is not fought over in a loop. */
 
 /** Repairs of one field within the window that make it contested. */
 const FLIPS = 3
+/** The same for an object that is made anew: people delete one more often in good faith. */
+export const DELETIONS = 10
 const WINDOW_MS = 5 * 60_000
 /** A contested field is tried again after this time. */
 const RETRY_MS = 10 * 60_000
@@ -36,17 +38,18 @@ export function createContests(now: () => number = () => performance.now()) {
       return contest.contested ? Math.max(0, last + RETRY_MS - now()) : 0
     },
 
-    repaired(subject: string, hash: string): void {
+    /** `limit`: so many within five minutes are a contest. */
+    repaired(subject: string, hash: string, limit = FLIPS): void {
       const known = table.get(subject)
       const contest = known?.hash === hash ? known : { hash, repairs: [], contested: false }
       contest.repairs = [...contest.repairs.filter((time) => now() - time < WINDOW_MS), now()]
-      if (contest.repairs.length >= FLIPS) contest.contested = true
+      if (contest.repairs.length >= limit) contest.contested = true
       table.set(subject, contest)
     },
 
-    /** Forgets all subjects of an object, as when it is pruned. */
-    forget(objectPrefix: string): void {
-      for (const subject of table.keys()) if (subject.startsWith(objectPrefix)) table.delete(subject)
+    /** Forgets all subjects of the object with this identity: it was pruned. */
+    forget(identity: string): void {
+      for (const subject of table.keys()) if (subject.startsWith(`${identity} `)) table.delete(subject)
     },
 
     /** Drops what has been quiet long enough; call now and then. */

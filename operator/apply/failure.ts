@@ -107,10 +107,10 @@ function invalid(
   if (/admission webhook|ValidatingAdmissionPolicy/.test(error.message)) return fail('AdmissionDenied', refused, 'heals')
   // what the API server says of a JSON patch whose `test` or path does not hold any more: the object changed since it was read
   if (error.message.includes('the server rejected our request due to an error in our request')) return fail('Conflict', refused, 'conflict')
-  if (/field is immutable/.test(error.message)) return fail('Invalid', `${refused}. Delete ${id}, and it is made anew.`, 'heals')
   const fields = (error.details?.causes ?? []).map((cause) => cause.field).filter((field) => field !== undefined)
   // our precondition: the object was made anew by somebody else since it was read
   if (fields.includes('metadata.uid')) return fail('Conflict', refused, 'conflict')
+  if (/field is immutable/.test(error.message)) return fail('Invalid', `${refused}. Delete ${id}, and it is made anew.`, 'heals')
   const origins = [...new Set(fields.map((field) => specPath?.(field)).filter((path) => path !== undefined))]
   const hint = origins.length === 0 ? '' : ` It comes from ${origins.join(', ')}: correct it and apply again.`
   return fail('Invalid', `${refused}.${hint}`, 'heals')

@@ -17,6 +17,8 @@ export interface PruneDependencies {
   readonly live: Pick<Live, 'forget'>
   /** Time that the mesh needs to learn that a catch-all is gone, milliseconds. */
   readonly settleMs: number
+  /** An object of ours is gone: what is remembered of it can be forgotten. */
+  readonly onRemoved?: (object: KubeObject) => void
   readonly now?: () => number
 }
 
@@ -38,7 +40,7 @@ const POD_PATIENCE_MS = 120_000
 
 export type Pruner = ReturnType<typeof createPruner>
 
-export function createPruner({ client, live, settleMs, now = () => performance.now() }: PruneDependencies) {
+export function createPruner({ client, live, settleMs, onRemoved, now = () => performance.now() }: PruneDependencies) {
   /** Per SlimeBoot: when what stands behind its removed catch-alls may go. */
   const settled = new Map<string, number>()
   const patience = new Map<string, number>()
@@ -69,6 +71,7 @@ export function createPruner({ client, live, settleMs, now = () => performance.n
     await client.remove(ref, { uid: object.metadata.uid, resourceVersion: object.metadata.resourceVersion })
     if ((object.metadata.finalizers ?? []).length > 0 && (await client.get(ref))?.metadata.uid === object.metadata.uid) return false
     live.forget(object)
+    onRemoved?.(object)
     return true
   }
 

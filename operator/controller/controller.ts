@@ -80,7 +80,12 @@ export function createController(options: ControllerOptions) {
   const live = createLive({ client, onChange: onObjectChange, onRegained: enqueueAll, onProblem })
   const contests = createContests()
   const facts = createFactReader(client, options.operatorNamespace)
-  const pruner = createPruner({ client, live, settleMs: meshSettle })
+  const normalForms = createNormalForms()
+  const onRemoved = (object: KubeObject): void => {
+    contests.forget(identityOf(object))
+    normalForms.forget(object)
+  }
+  const pruner = createPruner({ client, live, settleMs: meshSettle, onRemoved })
   const compiler = createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults })
   const finalizer = createFinalizer({ client, boots, live, pruner, rendered: (boot) => compiler.rendered(boot) })
   const { reconcile } = createReconciler({
@@ -94,7 +99,7 @@ export function createController(options: ControllerOptions) {
     events,
     log,
     claims: createClaims(),
-    normalForms: createNormalForms(),
+    normalForms,
     compiler,
     facts,
     enqueue: queue.add,

@@ -83,9 +83,10 @@ export function readyOf(outcome: Outcome): NewCondition {
       'False',
       'Contested',
       contested
-        .map(
-          (change) =>
-            `${change.object}: ${change.fields.join(', ')} is set again and again by ${change.contest!.managers}. Let one of the two own it; it is tried again every 10 minutes.`,
+        .map(({ object, fields, contest }) =>
+          contest?.managers === undefined
+            ? `${object} is deleted again and again; the API server's audit log tells by whom. Stop that; it is made anew every 10 minutes.`
+            : `${object}: ${fields.join(', ')} is set again and again by ${contest.managers}. Let one of the two own it; it is tried again every 10 minutes.`,
         )
         .join('\n'),
     )

@@ -4,15 +4,15 @@
  * printed seed (SLIMEBOOT_SEED), `npm run test:long` takes all.
  */
 import assert from 'node:assert/strict'
-import { before, describe, test } from 'node:test'
-import type { ClusterAccess } from '../../../local-cluster/access.ts'
+import { after, before, describe, test } from 'node:test'
+import { type Cluster, startCluster } from '../../../local-cluster/cluster.ts'
+import { installCrds } from '../../../local-cluster/crds.ts'
 import { FIELD_MANAGER, FINALIZER } from '../../../operator/api/slimeboot.ts'
 import { MANAGED_TYPES } from '../../../operator/api/kinds.ts'
 import { render } from '../../../operator/render/render.ts'
 import { buildValues } from '../../../operator/spec/build-values.ts'
 import { type JsonObject, objectId } from '../../../runtime/object.ts'
 import type { ResourceType } from '../../../runtime/resource.ts'
-import { sharedCluster } from '../../helpers/cluster.ts'
 import { type Exchange, isWrite, startFaultProxy } from '../../helpers/fault-proxy.ts'
 import { createChooser, LONG } from '../../helpers/seed.ts'
 import {
@@ -41,10 +41,13 @@ type Phase = (typeof PHASES)[number]
 const counts = (exchange: Exchange): boolean =>
   isWrite(exchange) && !exchange.path.endsWith('/events') && !exchange.path.startsWith('/apis/authorization.k8s.io/')
 
-let cluster: ClusterAccess
+// mode cluster counts for every namespace, and a kill leaves things half done for a while: nobody else should see that
+let cluster: Cluster
 before(async () => {
-  cluster = await sharedCluster()
+  cluster = await startCluster({ name: 'kill' })
+  await installCrds(cluster)
 })
+after(async () => await cluster.stop())
 
 if (LONG) {
   for (const phase of PHASES) {

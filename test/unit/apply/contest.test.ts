@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createContests } from '../../../operator/apply/contest.ts'
+import { createContests, DELETIONS } from '../../../operator/apply/contest.ts'
 
 const MINUTE = 60_000
 const SUBJECT = 'v1/Service/a/b /spec/selector'
@@ -63,6 +63,22 @@ test('it ends when something else is desired, and does not touch other fields', 
 test('what is pruned is forgotten', () => {
   const table = contests()
   table.repair(3, 0)
-  table.forget('v1/Service/a/b ')
+  table.forget('v1/Service/a/b')
   assert.equal(table.waitMs(SUBJECT, 'h'), 0)
+})
+
+test('an object that is made anew ten times in five minutes is contested, and no more when it was pruned', () => {
+  const table = contests()
+  const subject = 'v1/Service/a/b deleted'
+  const remake = (times: number): void => {
+    for (let count = 0; count < times; count++) table.repaired(subject, 'h', DELETIONS)
+  }
+  remake(9)
+  assert.equal(table.waitMs(subject, 'h'), 0)
+  remake(1)
+  assert.equal(table.waitMs(subject, 'h'), 10 * MINUTE)
+  table.forget('v1/Service/a/bb')
+  assert.equal(table.waitMs(subject, 'h'), 10 * MINUTE)
+  table.forget('v1/Service/a/b')
+  assert.equal(table.waitMs(subject, 'h'), 0)
 })

@@ -108,3 +108,38 @@ test('a reconcile that throws is reported and tried again', async () => {
   })
   assert.deepEqual([tries, panics], [2, ['a: Error: bug']])
 })
+
+test('by default the delay of a key that keeps failing grows to five minutes, and no further than is asked for', () => {
+  const queue = createWorkQueue()
+  const delays = Array.from({ length: 14 }, () => queue.addRateLimited('sick'))
+  assert.ok(
+    delays.slice(10).every((ms) => ms >= 270_000 && ms <= 330_000),
+    delays.join(' '),
+  )
+  assert.ok(new Set(delays.slice(10)).size > 1, 'no jitter')
+  assert.ok(queue.addRateLimited('sick', 15_000) <= 16_500)
+  queue.close()
+})
+
+test('a key that waits for its backoff holds up nobody, and comes at once when it changes', async () => {
+  const queue = createWorkQueue({ firstBackoffMs: 60_000 })
+  const seen: string[] = []
+  const reconcile = async (key: string): Promise<{ retry?: boolean }> => {
+    seen.push(key)
+    return key === 'sick' ? { retry: true } : {}
+  }
+  const working = runWorkers({ queue, concurrency: 2, reconcile, onPanic: (_, error) => assert.fail(String(error)) })
+  for (const key of ['sick', 'a', 'b', 'c']) queue.add(key)
+  await turns()
+  assert.deepEqual(seen.toSorted(), ['a', 'b', 'c', 'sick'])
+  queue.add('sick')
+  await turns()
+  assert.equal(seen.filter((key) => key === 'sick').length, 2)
+  queue.close()
+  await working
+})
+
+/** Lets everything run that waits for nothing. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,0 +1,164 @@
+/**
+ * Hostile input: generated SlimeBoots through validate, render and the API server. Each is installed or gets one clear error, and
+ * costs neither much time nor much memory. `npm test` takes 200 by a printed seed (SLIMEBOOT_SEED), `npm run test:long` 10,000.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import * as fc from 'fast-check'
+import { type Cluster, startCluster } from '../../../local-cluster/cluster.ts'
+import { installCrds } from '../../../local-cluster/crds.ts'
+import { SLIMEBOOT, typeOf } from '../../../operator/api/kinds.ts'
+import { compile } from '../../../operator/controller/compile.ts'
+import { ReconcileError } from '../../../operator/apply/failure.ts'
+import { ApiError } from '../../../runtime/errors.ts'
+import { identityOf, type Json, type JsonObject, objectId } from '../../../runtime/object.ts'
+import { eventually } from '../../helpers/eventually.ts'
+import { hostileSpec } from '../../helpers/hostile.ts'
+import { createChooser, LONG } from '../../helpers/seed.ts'
+import { SHAPES } from '../../helpers/shapes.ts'
+import { bootRef, conditionOf, newInstallation, ownedIds, setStage, specOf, type Stage } from '../../helpers/stage.ts'
+
+const COUNT = LONG ? 10_000 : 200
+const IN_FLIGHT = 16
+/** Of the processor, for one SlimeBoot of at most 1.5 MB. */
+const CPU_MS = 3000
+const RSS_MIB = 500
+const PATIENT = { timeout: 120_000, interval: 200 }
+/** Reasons that say what to do, or that nothing is to be done. Without controllers no workload ever becomes ready. */
+const CLEAR = new Set([
+  'Ready',
+  'Progressing',
+  'WorkloadNotReady',
+  'InvalidSpec',
+  'NoRole',
+  'Conflict',
+  'NamespaceMissing',
+  'Forbidden',
+  'Invalid',
+  'DispatchHostTaken',
+])
+const { seed } = createChooser()
+
+let cluster: Cluster
+let stage: Stage
+let specs: readonly Json[]
+before(async () => {
+  cluster = await startCluster({ name: 'hostile', controllers: false })
+  await installCrds(cluster)
+  stage = await setStage(cluster, 'hostile')
+  const installation = await newInstallation(stage, 'hostile', 4)
+  const good = fc
+    .tuple(fc.constantFrom(...SHAPES), fc.subarray([...installation.apps], { minLength: 1 }), fc.nat(40_000))
+    .map(([shape, namespaces, number]): JsonObject => {
+      const spec = specOf({ ...installation, module: `m${number}` }, { ...shape, namespaces })
+      const [module] = spec['module'] as readonly JsonObject[]
+      const { fence } = module as { readonly fence: JsonObject }
+      return { ...spec, module: [{ ...module, fence: { ...fence, wormholePort: [`${20_000 + number}`] } }] }
+    })
+  specs = fc.sample(hostileSpec(good), { seed, numRuns: COUNT })
+})
+after(async () => {
+  await stage?.[Symbol.asyncDispose]()
+  await cluster?.stop()
+})
+
+test(`${COUNT} SlimeBoots (SLIMEBOOT_SEED=${seed}): each renders to objects of our kinds in its own namespaces, or has a clear error, in bounded time`, (context) => {
+  const verdicts = new Map<string, number>()
+  for (const [index, spec] of specs.entries()) {
+    const started = process.cpuUsage()
+    const verdict = verdictOf(spec, index)
+    const { user, system } = process.cpuUsage(started)
+    assert.ok((user + system) / 1000 < CPU_MS, `number ${index} took ${(user + system) / 1000} ms: ${JSON.stringify(spec).slice(0, 500)}`)
+    verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1)
+  }
+  context.diagnostic(JSON.stringify(Object.fromEntries(verdicts)))
+  assert.ok((verdicts.get('rendered') ?? 0) > COUNT / 50 && (verdicts.get('InvalidSpec') ?? 0) > COUNT / 50, 'both verdicts occur')
+})
+
+test(`${COUNT} SlimeBoots (SLIMEBOOT_SEED=${seed}): the API server refuses each, or the operator installs it or says in one condition why not`, async (context) => {
+  const verdicts = new Map<string, number>()
+  const queue = specs.entries()
+  await Promise.all(
+    Array.from({ length: IN_FLIGHT }, async () => {
+      for (const [index, spec] of queue) {
+        const verdict = await live(index, spec)
+        verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1)
+      }
+    }),
+  )
+  context.diagnostic(JSON.stringify(Object.fromEntries(verdicts)))
+  const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${stage.operator().pid}/status`, 'utf8'))?.[1]) / 1024
+  context.diagnostic(`the operator's memory never was above ${Math.round(peak)} MiB`)
+  assert.ok(peak < RSS_MIB, `${peak} MiB`)
+  for (const name of ['log', 'warnings']) assert.doesNotMatch(stage.operator().log(), /unexpectedly|a bug/, name)
+})
+
+function verdictOf(spec: Json, index: number): string {
+  const boot = { apiVersion: SLIMEBOOT.apiVersion, kind: SLIMEBOOT.kind, metadata: { name: `h${index}`, namespace: 'hostile' }, spec }
+  try {
+    const { desired, values } = compile(boot)
+    const places = new Set([values.namespace, values.istioNamespace, ...values.globalSidecars.map(({ namespace }) => namespace)])
+    const identities = desired.map(({ object }) => identityOf(object))
+    assert.equal(new Set(identities).size, identities.length, 'one object twice')
+    for (const { object } of desired) {
+      assert.ok(
+        !typeOf(object).namespaced || places.has(object.metadata.namespace ?? ''),
+        `${objectId(object)} is not in ${[...places].join(', ')}`,
+      )
+      const role = (object['roleRef'] as { name?: string } | undefined)?.name
+      assert.ok(
+        role === undefined || role.startsWith('slime-') || JSON.stringify(spec).includes(`"clusterRole":${JSON.stringify(role)}`),
+        `role ${role}`,
+      )
+    }
+    return 'rendered'
+  } catch (error) {
+    if (!(error instanceof ReconcileError)) throw error
+    assert.ok(
+      ['InvalidSpec', 'NoRole'].includes(error.reason),
+      `${error.reason} of number ${index}: ${error.message}\n${String(error.cause)}\n${JSON.stringify(spec).slice(0, 1000)}`,
+    )
+    assert.match(error.message, /spec/)
+    return error.reason
+  }
+}
+
+async function live(index: number, spec: Json): Promise<string> {
+  const name = `h${index}`
+  const ref = bootRef(stage, name)
+  const shown = (): string => `number ${index}: ${JSON.stringify(spec).slice(0, 1000)}`
+  try {
+    await stage.client.create(SLIMEBOOT, {
+      apiVersion: SLIMEBOOT.apiVersion,
+      kind: SLIMEBOOT.kind,
+      metadata: { name, namespace: stage.namespace },
+      spec,
+    })
+  } catch (error) {
+    assert.ok(
+      error instanceof ApiError && ([400, 413, 422].includes(error.code) || /too large/.test(error.message)),
+      `${String(error)} of ${shown()}`,
+    )
+    return `refused with ${error.code}`
+  }
+  const ready = await stage
+    .eventually(async () => {
+      const boot = (await stage.client.get(ref)) ?? assert.fail('gone')
+      const condition = conditionOf(boot, 'Ready')
+      assert.equal(condition.observedGeneration, boot.metadata.generation, `no verdict on ${shown()}`)
+      assert.notEqual(condition.reason, 'Conflict')
+      return condition
+    }, PATIENT)
+    .catch(async (error: unknown) => {
+      const condition = conditionOf((await stage.client.get(ref)) ?? assert.fail('gone'), 'Ready')
+      if (condition.reason !== 'Conflict') throw error
+      return condition
+    })
+  assert.ok(CLEAR.has(ready.reason ?? ''), `${ready.reason}: ${ready.message}\n${shown()}`)
+  assert.ok((ready.message ?? '').length > 10 && (ready.message ?? '').length < 32_768)
+  await stage.client.remove(ref)
+  await eventually(async () => assert.equal(await stage.client.get(ref), undefined, `stays: ${shown()}`), PATIENT)
+  assert.deepEqual(index % 20 === 0 ? await ownedIds(stage, name) : [], [])
+  return ready.reason ?? ''
+}
