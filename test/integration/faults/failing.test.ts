@@ -76,14 +76,14 @@ test('writes of status, Events and metadata that say nothing to us set nothing i
   await createBoot(stage, 'quiet', specOf(await newInstallation(stage, 'quiet', 0), { mode: 'none' }))
   await isReady(boot, 'quiet', PATIENT)
   // its own last status write is over: nothing follows from it
-  const before = await settled(replica)
+  const settledAt = await settled(replica)
   for (let count = 0; count < 10; count++) {
     await stage.client.mergePatch(bootRef(stage, 'quiet'), { status: { moduleNames: `others-${count}` } }, 'somebody', 'status')
     await stage.client.mergePatch(bootRef(stage, 'quiet'), { metadata: { labels: { count: `${count}` } } }, 'somebody')
   }
-  assert.equal(await settled(replica), before)
+  assert.equal(await settled(replica), settledAt)
   await annotate(boot, bootRef(stage, 'quiet'), { 'config.netease.com/reconcile-at': 'now' })
-  await eventually(async () => assert.equal(await reconciles(replica), before + 1), PATIENT)
+  await eventually(async () => assert.equal(await reconciles(replica), settledAt + 1), PATIENT)
 })
 
 test('an object that somebody deletes whenever it appears is made anew ten times, not for ever, and Contested says so', async () => {

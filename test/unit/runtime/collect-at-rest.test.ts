@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, mock, suite, test } from 'node:test'
+import { collectAtRest } from '../../../runtime/collect-at-rest.ts'
+
+suite('memory is given back at rest', () => {
+  const before = globalThis.gc
+  let collections = 0
+  let work = 0
+  let busy = false
+
+  beforeEach(() => {
+    collections = work = 0
+    busy = false
+    mock.timers.enable({ apis: ['setInterval'] })
+    globalThis.gc = (() => void collections++) as unknown as NonNullable<typeof before>
+  })
+  afterEach(() => {
+    mock.timers.reset()
+    if (before === undefined) delete globalThis.gc
+    else globalThis.gc = before
+  })
+
+  function start(): AbortController {
+    const stop = new AbortController()
+    collectAtRest({ worked: () => work, isBusy: () => busy, lookMs: 1000 }, stop.signal)
+    return stop
+  }
+
+  test('once after work, and not again before there is more of it', () => {
+    start()
+    work = 3
+    mock.timers.tick(1000)
+    assert.equal(collections, 0, 'the work may go on')
+    mock.timers.tick(5000)
+    assert.equal(collections, 1)
+    work = 4
+    mock.timers.tick(5000)
+    assert.equal(collections, 2)
+  })
+
+  test('not while something is being done, and not in a process that never did anything', () => {
+    start()
+    mock.timers.tick(5000)
+    busy = true
+    work = 1
+    mock.timers.tick(5000)
+    assert.equal(collections, 0)
+    busy = false
+    mock.timers.tick(1000)
+    assert.equal(collections, 1)
+  })
+
+  test('not after the end', () => {
+    const stop = start()
+    work = 1
+    stop.abort()
+    mock.timers.tick(5000)
+    assert.equal(collections, 0)
+  })
+})
