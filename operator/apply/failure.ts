@@ -56,11 +56,15 @@ export function failureOf(
     case 422:
       return invalid(error, id, refused, fail, specPath)
     default:
+      if (TYPED_PATCH.test(error.message)) return invalid(error, id, refused, fail, specPath)
       if (/failed calling webhook/.test(error.message))
         return fail('WebhookFailed', `${refused}. The webhook named there must answer, or its configuration must go.`, 'heals')
       return fail(error.code >= 500 || error.code === 429 ? 'ApiServerError' : 'ApplyFailed', refused, 'backoff')
   }
 }
+
+/** A field of another type than the kind has: server-side apply answers 500, with the path in the text only (Kubernetes 1.36). */
+const TYPED_PATCH = /failed to create typed patch object \([^)]*\): (\.\S+): /
 
 type Fail = (reason: ConditionReason, message: string, retry: Retry) => ReconcileError
 
@@ -107,7 +111,8 @@ function invalid(
   if (/admission webhook|ValidatingAdmissionPolicy/.test(error.message)) return fail('AdmissionDenied', refused, 'heals')
   // what the API server says of a JSON patch whose `test` or path does not hold any more: the object changed since it was read
   if (error.message.includes('the server rejected our request due to an error in our request')) return fail('Conflict', refused, 'conflict')
-  const fields = (error.details?.causes ?? []).map((cause) => cause.field).filter((field) => field !== undefined)
+  const typed = TYPED_PATCH.exec(error.message)?.[1]
+  const fields = [...(error.details?.causes ?? []).map((cause) => cause.field), typed].filter((field) => field !== undefined)
   // our precondition: the object was made anew by somebody else since it was read
   if (fields.includes('metadata.uid')) return fail('Conflict', refused, 'conflict')
   if (/field is immutable/.test(error.message)) return fail('Invalid', `${refused}. Delete ${id}, and it is made anew.`, 'heals')

@@ -27,7 +27,8 @@ export function sameQuantity(a: unknown, b: unknown): boolean {
   return left !== undefined && right !== undefined && Math.abs(left - right) <= Math.abs(left) * 1e-12
 }
 
-function amountOf(value: unknown): number | undefined {
+/** The amount that a quantity stands for, or undefined for what is none. */
+export function amountOf(value: unknown): number | undefined {
   if (typeof value === 'number') return value
   const match = typeof value === 'string' ? QUANTITY.exec(value) : null
   if (match === null) return undefined

@@ -16,6 +16,7 @@ import {
   unknownHosts,
   unusedSettings,
 } from './checks/warnings.ts'
+import { quantities } from './checks/resources.ts'
 import { resolveMode } from './mode.ts'
 import { enabledModules } from './modules.ts'
 import { type ClusterFacts, isObject, problem, type Problem, show, type Warning } from './problems.ts'
@@ -40,6 +41,7 @@ const ERROR_CHECKS: readonly ErrorCheck[] = [
   clusterRoles,
   replicas,
   controllerPorts,
+  quantities,
   wormholePorts,
   dispatches,
   repeatedDomains,

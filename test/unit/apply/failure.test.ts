@@ -37,6 +37,23 @@ describe('a failed write', () => {
     ],
     ['role missing', api(404, { details: { kind: 'clusterroles', name: 'r' } }), 'NoRole', 'heals', /ClusterRole r does not exist/],
     ['kind missing', api(404), 'KindMissing', 'heals', /does not know deployments\.apps/],
+    [
+      'a field of another type',
+      api(500, {
+        message:
+          'failed to create typed patch object (n/d; apps/v1, Kind=Deployment): .spec.template.spec.containers[name="slime"].resources.requests.cpu: expected any scalar, got &{[200m]}',
+      }),
+      'Invalid',
+      'heals',
+      /resources\.requests\.cpu: expected any scalar/,
+    ],
+    [
+      'an immutable field',
+      api(422, { message: 'spec.selector: field is immutable' }),
+      'Invalid',
+      'heals',
+      /Delete Deployment\/n\/d, and it is made anew/,
+    ],
     ['conflict', api(409, { reason: 'Conflict' }), 'Conflict', 'conflict', /said the server/],
     [
       'JSON patch whose test does not hold any more',

@@ -16,7 +16,7 @@ suite('memory is given back at rest', () => {
   })
   afterEach(() => {
     mock.timers.reset()
-    if (before === undefined) delete globalThis.gc
+    if (before === undefined) Reflect.deleteProperty(globalThis, 'gc')
     else globalThis.gc = before
   })
 

@@ -35,6 +35,18 @@ const mounts = (...volumeMounts: Json[]): JsonObject => ({
 
 const ERRORS: readonly Case[] = [
   {
+    title: 'resources that are no quantities',
+    parts: { resources: { limits: { cpu: 'abc', memory: '1Gb' }, requests: { cpu: '-1', memory: '0.5Gi' } } },
+    paths: ['resources.requests.cpu', 'resources.limits.cpu', 'resources.limits.memory'],
+    says: 'must be a quantity',
+  },
+  {
+    title: 'a dispatch named like a virtual host of the mesh',
+    parts: withDispatches({ name: 'details.default.svc.cluster.local:9080', domains: ['a.com'], cluster: 'x' }),
+    paths: [`${DISPATCH}[0].name`],
+    says: 'virtual hosts',
+  },
+  {
     title: 'unknown type',
     parts: withSidecar({ type: 'namespacd', namespace: ['a'] }),
     paths: [`${GS}.type`],
