@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'winston'
 import { createClient } from '../runtime/client.ts'
+import { collectAtRest } from '../runtime/collect-at-rest.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { createEventRecorder } from '../runtime/events.ts'
 import { type Check, type HealthServer, startHealthServer } from '../runtime/health-server.ts'
@@ -13,6 +14,7 @@ import { EVENT } from './api/kinds.ts'
 import { readDefaults } from './cli/boots.ts'
 import type { OperatorConfig } from './config.ts'
 import { type Controller, createController } from './controller/controller.ts'
+import { warmUp } from './controller/warm-up.ts'
 import { createLogger } from './logger.ts'
 import { createOperatorMetrics, type OperatorMetrics } from './metrics.ts'
 import { VERSION } from './version.ts'
@@ -63,6 +65,9 @@ export async function runOperator(config: OperatorConfig): Promise<void> {
     await controller.run(signal)
     await events.flush()
   }
+  setImmediate(warmUp)
+  const { queue, reconciles } = controller
+  collectAtRest({ worked: reconciles, isBusy: () => queue.depth() + queue.running().length > 0 }, stop)
   try {
     if (election === undefined) await work(stop)
     else await election.lead(stop, work)

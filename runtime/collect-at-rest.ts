@@ -12,12 +12,13 @@ export interface RestOptions {
   readonly lookMs?: number
 }
 
-/** Looks every five seconds until `signal` aborts. */
+/** Looks every five seconds until `signal` aborts: once after the start, then after work. */
 export function collectAtRest({ worked, isBusy, lookMs = LOOK_MS }: RestOptions, signal: AbortSignal): void {
   const { gc } = globalThis
   if (gc === undefined) return
-  let seen = 0
-  let collected = 0
+  // the start leaves something too
+  let seen = -1
+  let collected = -1
   const timer = setInterval(() => {
     const now = worked()
     // at rest since the last look, and not collected since

@@ -7,7 +7,6 @@ import type { EventRecorder } from '../../runtime/events.ts'
 import { createInformer, type InformerProblem } from '../../runtime/informer.ts'
 import { identityOf, type JsonObject, keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { resourceName } from '../../runtime/resource.ts'
-import { collectAtRest } from '../../runtime/collect-at-rest.ts'
 import { createWorkQueue, type WorkQueueObserver } from '../../runtime/work-queue.ts'
 import { runWorkers, type WorkerObserver } from '../../runtime/worker.ts'
 import { SLIMEBOOT } from '../api/kinds.ts'
@@ -174,6 +173,8 @@ export function createController(options: ControllerOptions) {
   return {
     informers,
     queue,
+    /** How many there were so far. */
+    reconciles: () => reconciles,
 
     /** Runs until `signal` aborts and every reconcile in progress has ended. */
     async run(signal: AbortSignal): Promise<void> {
@@ -188,7 +189,6 @@ export function createController(options: ControllerOptions) {
       if (!signal.aborted)
         log.info('watching', { slimeboots: bootInformers.reduce((sum, informer) => sum + informer.size(), 0), objects: live.all().length })
       const sweeping = setInterval(() => contests.sweep(), SWEEP_MS)
-      collectAtRest({ worked: () => reconciles, isBusy: () => queue.depth() + queue.running().length > 0 }, signal)
       signal.addEventListener('abort', () => queue.close(), { once: true })
       if (signal.aborted) queue.close()
       await runWorkers({

@@ -4,6 +4,9 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { propertyOf, readCrdSchema, toJsonSchema } from '../api/crd-schema.ts'
 import { child, problem, type Problem, show } from './problems.ts'
 
+/** A list of a hundred thousand wrong entries is wrong in one way; to say it so often takes seconds. */
+const DESCRIBED = 1000
+
 let compiled: ValidateFunction | undefined
 
 const TYPE_WORDS: Readonly<Record<string, string>> = {
@@ -15,14 +18,14 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
   boolean: 'true or false',
 }
 
-/** Everything in `spec` that has a type which the CRD refuses, in the order of the document. */
+/** What in `spec` has a type which the CRD refuses, in the order of the document; the first thousand. */
 export function schemaProblems(spec: unknown): Problem[] {
   // the schema ships with the program: whether it is one is tested, not asked at every start (that takes longer than to compile it)
   compiled ??= new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, verbose: true, validateSchema: false, meta: false }).compile(
     toJsonSchema(propertyOf(readCrdSchema(), 'spec')),
   )
   if (compiled(spec)) return []
-  return (compiled.errors ?? []).map(describe)
+  return (compiled.errors ?? []).slice(0, DESCRIBED).map(describe)
 }
 
 function describe(error: ErrorObject): Problem {

@@ -114,18 +114,37 @@ test("a dispatch's template cannot run for long, and reads nothing but .Values",
     fill(size, '{{ "', '\\', '" }}'),
     fill(size, '{{ .Values', '.a', ' }}'),
   ])
-  const reaches = ['.', '$', '.Release.Name', '.Chart', '.Capabilities', 'env "HOME"', 'lookup "v1" "Secret" "" ""', 'include "x" .', 'tpl "{{.}}" .']
+  const reaches = [
+    '.',
+    '$',
+    '.Release.Name',
+    '.Chart',
+    '.Capabilities',
+    'env "HOME"',
+    'lookup "v1" "Secret" "" ""',
+    'include "x" .',
+    'tpl "{{.}}" .',
+  ]
   const properties = ['constructor', '__proto__', 'toString', 'constructor.constructor', '__proto__.toString', 'hasOwnProperty']
   templates.push(...[...reaches, ...properties.map((key) => `.Values.${key}`), 'printf "%1000000000d" 1'].map((each) => `{{ ${each} }}`))
-  for (const cluster of templates) {
+  for (const template of templates) {
     const started = process.cpuUsage()
     const spec = specOf({ name: 't', module: 'm', home: 'a', root: 'b', apps: ['c'] })
     const [module] = spec['module'] as readonly JsonObject[]
-    const dispatches = [{ name: 'x', domains: ['*'], cluster }]
-    const boot = { apiVersion: SLIMEBOOT.apiVersion, kind: SLIMEBOOT.kind, metadata: { name: 't', namespace: 'a' }, spec: { ...spec, foo: 'aaaa', module: [{ ...module, fence: { wormholePort: ['9080'], dispatches } }] } }
-    assert.throws(() => compile(boot), (error: unknown) => error instanceof ReconcileError && error.reason === 'InvalidSpec' && error.message.length < 20_000, cluster.slice(0, 80))
+    const dispatches = [{ name: 'x', domains: ['*'], cluster: template }]
+    const boot = {
+      apiVersion: SLIMEBOOT.apiVersion,
+      kind: SLIMEBOOT.kind,
+      metadata: { name: 't', namespace: 'a' },
+      spec: { ...spec, foo: 'aaaa', module: [{ ...module, fence: { wormholePort: ['9080'], dispatches } }] },
+    }
+    assert.throws(
+      () => compile(boot),
+      (error: unknown) => error instanceof ReconcileError && error.reason === 'InvalidSpec' && error.message.length < 20_000,
+      template.slice(0, 80),
+    )
     const { user, system } = process.cpuUsage(started)
-    assert.ok((user + system) / 1000 < CPU_MS, `${cluster.slice(0, 80)} took ${(user + system) / 1000} ms`)
+    assert.ok((user + system) / 1000 < CPU_MS, `${template.slice(0, 80)} took ${(user + system) / 1000} ms`)
   }
 })
 
@@ -177,12 +196,11 @@ async function live(index: number, spec: Json): Promise<string> {
     )
     return `refused with ${error.code}`
   }
-  const ready = await stage
-    .eventually(async () => {
-      const boot = (await stage.client.get(ref)) ?? assert.fail('gone')
-      const condition = conditionOf(boot, 'Ready')
-      assert.equal(condition.observedGeneration, boot.metadata.generation, `no verdict on ${shown()}`)
-      return condition
+  const ready = await stage.eventually(async () => {
+    const boot = (await stage.client.get(ref)) ?? assert.fail('gone')
+    const condition = conditionOf(boot, 'Ready')
+    assert.equal(condition.observedGeneration, boot.metadata.generation, `no verdict on ${shown()}`)
+    return condition
   }, PATIENT)
   assert.ok(CLEAR.has(ready.reason ?? ''), `${ready.reason}: ${ready.message}\n${shown()}`)
   assert.ok((ready.message ?? '').length > 10 && (ready.message ?? '').length < 32_768)
