@@ -12,6 +12,7 @@ const COMMANDS = {
   demo: { script: 'local-cluster/demo.ts', about: 'shows the operator at work on a local cluster (--once: end when it is ready)' },
   cluster: { script: 'local-cluster/keep.ts', about: 'keeps a local cluster up until Ctrl-C' },
   test: { script: 'tools/test.ts', about: 'runs all tests, or the files that are named' },
+  'test:long': { script: 'tools/test.ts', about: 'the same with every moment of a kill and 10,000 generated SlimeBoots' },
   slimeboot: { script: 'operator/cli/main.ts', about: 'the command line, from the sources' },
   bench: { script: 'bench/main.ts', about: 'measures against a bare client and the Helm operator (bench -- --help)' },
   build: { script: 'tools/build.ts', about: 'makes dist/slimeboot.mjs, the one file that ships' },
@@ -25,6 +26,7 @@ if (command === undefined) {
   console.error(`Usage: node bootstrap.mjs COMMAND [ARGS]\n\n${lines.join('\n')}`)
   process.exit(2)
 }
+if (name === 'test:long') process.env['SLIMEBOOT_LONG'] = '1'
 try {
   await ensureDependencies()
   process.exitCode = await runWithPinnedNode(command.script, args)
