@@ -13,6 +13,7 @@ const COMMANDS = {
   cluster: { script: 'local-cluster/keep.ts', about: 'keeps a local cluster up until Ctrl-C' },
   test: { script: 'tools/test.ts', about: 'runs all tests, or the files that are named' },
   'test:long': { script: 'tools/test.ts', about: 'the same with every moment of a kill and 10,000 generated SlimeBoots' },
+  soak: { script: 'test/soak/main.ts', about: 'half an hour of changes and faults; nothing may grow (soak -- --minutes 3)' },
   slimeboot: { script: 'operator/cli/main.ts', about: 'the command line, from the sources' },
   bench: { script: 'bench/main.ts', about: 'measures against a bare client and the Helm operator (bench -- --help)' },
   build: { script: 'tools/build.ts', about: 'makes dist/slimeboot.mjs, the one file that ships' },

@@ -148,6 +148,12 @@ export function createMetrics({ controller, workers, election }: MetricsOptions)
     gauge('process_resident_memory_bytes', 'Resident memory.', {}, () => process.memoryUsage.rss())
     gauge('process_start_time_seconds', 'Start of the process, seconds since 1970.', {}, () => performance.timeOrigin / 1000)
     gauge('process_open_fds', 'Open files and sockets.', {}, openFiles)
+    gauge(
+      'nodejs_active_timers',
+      'Timers that are set; a number that only grows is a leak.',
+      {},
+      () => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length,
+    )
     gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', {}, () => process.memoryUsage().heapUsed)
     total(
       'nodejs_eventloop_busy_seconds_total',

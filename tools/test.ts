@@ -15,7 +15,8 @@ import { startProgress } from '../local-cluster/setup/progress.mjs'
 import { SHARED_CLUSTER_VARIABLE } from '../test/helpers/cluster.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const FILE_TIMEOUT_MS = 10 * 60_000
+/** With SLIMEBOOT_LONG=1 (`npm run test:long`) a test takes all of what otherwise a seed takes a part of. */
+const FILE_TIMEOUT_MS = process.env['SLIMEBOOT_LONG'] === '1' ? 4 * 3_600_000 : 10 * 60_000
 const END_WITH_PARENT = pathToFileURL(join(ROOT, 'local-cluster/setup/end-with-parent.mjs')).href
 // Integration tests wait more than they compute.
 const CONCURRENCY = availableParallelism() + 1

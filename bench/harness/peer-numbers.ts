@@ -1,19 +1,27 @@
-/** The Helm operator at the same work: 50 SlimeBoots at once, then idle. Measured once in a run, on a cluster of its own. */
+/** The Helm operator at the same work: 50 SlimeBoots at once, then idle. Measured once in a run, on clusters of its own. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { names, smallBoot, objectsOf } from './boots.ts'
+import { names, objectsOf, served, smallBoot } from './boots.ts'
+import { runFloor } from './floor.ts'
 import { byPeer, peerProblem, startPeer } from './peer.ts'
 import { lastAnswer, requestsOf, untilWritten } from './requests.ts'
 import type { Run } from './run.ts'
-import { setStage } from './stage.ts'
-import { cpuSeconds, residentMiB, restingMiB } from './usage.ts'
+import { setStage, type Stage } from './stage.ts'
+import { cpuSeconds, residentMiB } from './usage.ts'
 
-export interface PeerNumbers {
-  readonly boots: number
+export interface PeerInstall {
   /** From the moment at which it could see the SlimeBoots to the last object written. */
   readonly seconds: number
+  /** The floor on the same cluster, the mean of before and after, seconds. */
+  readonly floor: number
   readonly requests: number
   readonly cpuSeconds: number
-  readonly startMiB: number
+}
+
+export interface PeerNumbers extends PeerInstall {
+  readonly boots: number
+  /** The same with as many workers as our operator has. */
+  readonly manyWorkers: PeerInstall
+  /** Resident memory with these SlimeBoots. */
   readonly mib: number
   /** Idle with these, per second. */
   readonly idleRequests: number
@@ -21,49 +29,64 @@ export interface PeerNumbers {
   readonly idleCpu: number
 }
 
-/** As many workers as our operator has by default. */
-const WORKERS = 8
+export const OUR_WORKERS = 8
 
-/** Undefined where it cannot be built. */
+/** Undefined where it is not wanted or cannot be built. */
 export async function peerNumbers(run: Run): Promise<PeerNumbers | undefined> {
   return await run.once('peer', async () => (run.withPeer && peerProblem() === undefined ? await measure(run) : undefined))
 }
 
 async function measure(run: Run): Promise<PeerNumbers> {
-  run.show('the Helm operator starts')
+  const boots = run.size(50)
+  const manyWorkers = await withManyWorkers(run, boots)
   await using stage = await setStage('peer')
-  const peer = await startPeer(stage, WORKERS)
-  const startMiB = await restingMiB(peer.pid, 3000)
-  const boots = names('served', run.size(50)).map(smallBoot)
-  const count = boots.flatMap(objectsOf).length
-  const before = cpuSeconds(peer.pid)
-  process.kill(peer.pid, 'SIGSTOP')
-  await stage.createBoots(boots)
-  process.kill(peer.pid, 'SIGCONT')
-  const since = new Date()
-  const { work, objects } = await untilWritten(stage, byPeer, since, count, 240_000, (written) =>
-    run.show(`the Helm operator: ${written} objects`),
-  )
-  const created = objects.filter(({ verb }) => verb === 'create')
-  const end = lastAnswer(created)
-  const numbers = {
-    boots: boots.length,
-    seconds: (end - since.getTime()) / 1000,
-    requests: work.filter(({ requestReceivedTimestamp }) => requestReceivedTimestamp.getTime() <= end).length,
-    cpuSeconds: cpuSeconds(peer.pid) - before,
-    startMiB,
-  }
+  const { pid } = await startPeer(stage)
+  const install = await installBoots(run, stage, pid, boots)
   run.show('the Helm operator comes to rest')
   await sleep(20_000)
-  const idleSince = new Date()
-  const idleFrom = cpuSeconds(peer.pid)
+  const [since, before] = [new Date(), cpuSeconds(pid)]
   run.show(`the Helm operator, idle for ${run.idleSeconds} s`)
   await sleep(run.idleSeconds * 1000)
-  const idle = requestsOf(stage, byPeer, idleSince)
+  const { work } = requestsOf(stage, byPeer, since)
   return {
-    ...numbers,
-    mib: residentMiB(peer.pid),
-    idleRequests: idle.work.length / run.idleSeconds,
-    idleCpu: (cpuSeconds(peer.pid) - idleFrom) / run.idleSeconds,
+    ...install,
+    boots,
+    manyWorkers,
+    mib: residentMiB(pid),
+    idleRequests: work.length / run.idleSeconds,
+    idleCpu: (cpuSeconds(pid) - before) / run.idleSeconds,
+  }
+}
+
+async function withManyWorkers(run: Run, boots: number): Promise<PeerInstall> {
+  await using stage = await setStage('peer')
+  const { pid } = await startPeer(stage, OUR_WORKERS)
+  return await installBoots(run, stage, pid, boots)
+}
+
+async function installBoots(run: Run, stage: Stage, pid: number, count: number): Promise<PeerInstall> {
+  const floor = async (prefix: string): Promise<number> => {
+    run.show('the floor beside the Helm operator')
+    return (await runFloor(stage, await stage.createBoots(names(prefix, count).map(smallBoot)))).ms
+  }
+  const boots = names('served', count).map(smallBoot)
+  const objects = boots.flatMap(objectsOf).length
+  const floorBefore = await floor('before')
+  const before = cpuSeconds(pid)
+  process.kill(pid, 'SIGSTOP')
+  await stage.createBoots(boots.map(served))
+  process.kill(pid, 'SIGCONT')
+  const since = new Date()
+  const found = await untilWritten(stage, byPeer, since, objects, 240_000, (written) =>
+    run.show(`the Helm operator: ${written} of ${objects} objects`),
+  )
+  // it goes on to patch what it has made; that is not counted
+  const end = lastAnswer(found.objects.filter(({ verb }) => verb === 'create'))
+  const used = cpuSeconds(pid) - before
+  return {
+    seconds: (end - since.getTime()) / 1000,
+    floor: (floorBefore + (await floor('after'))) / 2000,
+    requests: found.work.filter(({ requestReceivedTimestamp }) => requestReceivedTimestamp.getTime() <= end).length,
+    cpuSeconds: used,
   }
 }

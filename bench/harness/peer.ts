@@ -23,13 +23,14 @@ export function peerProblem(): string | undefined {
   return goProblem(process.env)
 }
 
-/** Starts it with an administrator's rights and as many workers as our operator has; resolves when it has its watches. */
-export async function startPeer(stage: Stage, workers: number): Promise<Part> {
+/** Starts it with an administrator's rights, and its own number of workers (one per core) unless told; resolves when it has its watches. */
+export async function startPeer(stage: Stage, workers?: number): Promise<Part> {
   const file = await peerBinary()
   const kubeconfig = stage.cluster.kubeconfigFor({ name: USER, groups: ['system:masters'] })
   const since = new Date()
   const addresses = ['--metrics-bind-address=0', '--health-probe-bind-address=0']
-  const command = [file, 'run', '--watches-file=watches.yaml', `--max-concurrent-reconciles=${workers}`, ...addresses]
+  const parallel = workers === undefined ? [] : [`--max-concurrent-reconciles=${workers}`]
+  const command = [file, 'run', '--watches-file=watches.yaml', ...parallel, ...addresses]
   const part = stage.cluster.supervise('helm-operator', {
     file: '/usr/bin/env',
     args: ['-C', MODULE, `KUBECONFIG=${kubeconfig}`, ...command],

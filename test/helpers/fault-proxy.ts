@@ -9,6 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
@@ -54,7 +55,7 @@ export interface Fault {
  */
 export interface Interceptor {
   readonly before?: (exchange: Exchange) => void | Promise<void>
-  readonly after?: (exchange: Exchange, status: number) => void | Promise<void>
+  readonly after?: (exchange: Exchange, status: number, body: string) => void | Promise<void>
 }
 
 export interface FaultProxy extends AsyncDisposable {
@@ -181,7 +182,11 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
     if (isWrite(exchange)) await interceptor.before?.(exchange)
     const answered = await forward(request, response)
     exchange.status = answered.statusCode ?? 0
-    if (isWrite(exchange)) await interceptor.after?.(exchange, exchange.status)
+    if (isWrite(exchange)) {
+      const body = await text(answered)
+      await interceptor.after?.(exchange, exchange.status, body)
+      return void response.writeHead(exchange.status, answered.headers).end(body)
+    }
     response.writeHead(exchange.status, answered.headers)
     response.flushHeaders()
     if (fault.stall === 'body') return void setTimeout(() => stallLink(links.get(request.socket.remotePort ?? 0)!), 20)
@@ -200,10 +205,10 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
   ): Promise<void> {
     request.resume()
     exchange.status = code
-    const text = JSON.stringify(body ?? { kind: 'Status', apiVersion: 'v1', status: 'Failure', message: `fault ${code}`, code })
-    response.writeHead(code, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers })
+    const content = JSON.stringify(body ?? { kind: 'Status', apiVersion: 'v1', status: 'Failure', message: `fault ${code}`, code })
+    response.writeHead(code, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(content), ...headers })
     if (stall === 'body') response.flushHeaders()
-    else response.end(text)
+    else response.end(content)
   }
 
   /** Passes the request on; resolves with the API server's answer. */

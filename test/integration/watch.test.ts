@@ -134,6 +134,10 @@ describe('a server that refuses', { concurrency: true }, () => {
     await eventually(() => assert.ok(scene.watches().some(({ status }) => status === 401)), PATIENT)
     scene.rotate(token)
     await scene.hears('after')
+    assert.deepEqual(
+      scene.problems.filter(({ error }) => /kubeconfig/.test(String(error))),
+      [],
+    )
   })
 
   test('the same watch again and again is asked for a list instead', async () => {
