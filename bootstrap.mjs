@@ -9,10 +9,11 @@ import { runWithPinnedNode } from './local-cluster/setup/pinned-node.mjs'
 
 /** @type {Record<string, { script: string, about: string }>} */
 const COMMANDS = {
-  demo: { script: 'local-cluster/demo.ts', about: 'shows the operator at work on a local cluster (--once: end when it is ready)' },
+  demo: { script: 'tools/demo.ts', about: 'shows the operator at work on a local cluster (--once: end when it is ready)' },
   cluster: { script: 'local-cluster/keep.ts', about: 'keeps a local cluster up until Ctrl-C' },
   test: { script: 'tools/test.ts', about: 'runs all tests, or the files that are named' },
   'test:long': { script: 'tools/test.ts', about: 'the same with every moment of a kill and 10,000 generated SlimeBoots' },
+  'test:mesh': { script: 'tools/test.ts', about: 'the tutorial on a real mesh: istiod, Envoys, injection (Linux, root)' },
   soak: { script: 'test/soak/main.ts', about: 'half an hour of changes and faults; nothing may grow (soak -- --minutes 3)' },
   slimeboot: { script: 'operator/cli/main.ts', about: 'the command line, from the sources' },
   bench: { script: 'bench/main.ts', about: 'measures against a bare client and the Helm operator (bench -- --help)' },
@@ -28,6 +29,7 @@ if (command === undefined) {
   process.exit(2)
 }
 if (name === 'test:long') process.env['SLIMEBOOT_LONG'] = '1'
+if (name === 'test:mesh') process.env['SLIMEBOOT_MESH'] = '1'
 try {
   await ensureDependencies()
   process.exitCode = await runWithPinnedNode(command.script, args)

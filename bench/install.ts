@@ -1,4 +1,4 @@
-/** One SlimeBoot of sixteen objects after the other: time and requests against the floor; and the gate before the catch-all. */
+/** One SlimeBoot of seventeen objects after the other: time and requests against the floor; and the gate before the catch-all. */
 import { accessLogBoot, names, objectsOf, served } from './harness/boots.ts'
 import { runFloor } from './harness/floor.ts'
 import { median } from './harness/numbers.ts'

@@ -1,4 +1,4 @@
-/** 50 SlimeBoots × 5 objects that are there at once: against the floor, and against the Helm operator with the same SlimeBoots. */
+/** 50 SlimeBoots × 6 objects that are there at once: against the floor, and against the Helm operator with the same SlimeBoots. */
 import { installBatch } from './harness/batch.ts'
 import { HOME, names, smallBoot } from './harness/boots.ts'
 import { median } from './harness/numbers.ts'

@@ -1,4 +1,4 @@
-/** 1,000 SlimeBoots × 5 objects: the last 950 of them at once, beside the 50 that are there. */
+/** 1,000 SlimeBoots × 6 objects: the last 950 of them at once, beside the 50 that are there. */
 import { large } from './harness/large.ts'
 import type { Result } from './harness/report.ts'
 import type { Run } from './harness/run.ts'

@@ -1,9 +1,9 @@
 /** What is watched: one informer per kind, the indexes made of them, and which fences or Services each change concerns. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Client } from '../runtime/client.ts'
 import { type ChangeSource, createInformer, type Informer, type InformerProblem } from '../runtime/informer.ts'
 import { keyOf, type KubeObject } from '../runtime/object.ts'
 import type { ResourceType } from '../runtime/resource.ts'
-import { FENCED_LABEL } from './auto-fence/decision.ts'
 import { ENDPOINT_SLICE, NAMESPACE, SERVICE, SERVICE_ENTRY, SERVICE_FENCE, SIDECAR, VIRTUAL_SERVICE } from './kinds.ts'
 import { createEndpointIndex, slimEndpointSlice } from './mesh/endpoints.ts'
 import { createKnownHosts, slimService, slimServiceEntry } from './mesh/known-hosts.ts'
@@ -18,7 +18,7 @@ export interface CacheOptions {
   readonly onFence: (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
   readonly onSidecar: (key: string) => void
   readonly onService: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
-  /** Its label or its existence changed. */
+  /** Its labels or its existence changed. */
   readonly onNamespace: (name: string) => void
   /** Requests for these hosts may be routed otherwise now. */
   readonly onRoutes: (hosts: readonly string[]) => void
@@ -49,7 +49,7 @@ export function createCaches(options: CacheOptions) {
       if (
         previous === undefined ||
         current === undefined ||
-        fencedLabel(previous) !== fencedLabel(current) ||
+        !isDeepStrictEqual(previous.metadata.labels, current.metadata.labels) ||
         current.metadata.deletionTimestamp !== undefined
       )
         options.onNamespace((current ?? previous)!.metadata.name)
@@ -87,13 +87,8 @@ export function createCaches(options: CacheOptions) {
   }
 }
 
-function fencedLabel(namespace: KubeObject): string | undefined {
-  return namespace.metadata.labels?.[FENCED_LABEL]
-}
-
 function slimNamespace(object: KubeObject): KubeObject {
   const { name, uid = '', resourceVersion = '', labels, deletionTimestamp } = object.metadata
-  const label = labels?.[FENCED_LABEL]
   return {
     apiVersion: object.apiVersion,
     kind: object.kind,
@@ -101,7 +96,7 @@ function slimNamespace(object: KubeObject): KubeObject {
       name,
       uid,
       resourceVersion,
-      ...(label === undefined ? {} : { labels: { [FENCED_LABEL]: label } }),
+      ...(labels === undefined ? {} : { labels }),
       ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
     },
   }

@@ -3,6 +3,10 @@ import { messageOf } from '../runtime/errors.ts'
 
 export interface ConfigReader {
   readonly problems: string[]
+  /** Places of keys that nobody has asked for so far. */
+  unread(): readonly string[]
+  /** The place of a key in the whole: `general.maxIdle`. */
+  at(key: string): string
   /** The section at a path, empty where it is absent or null. */
   section(path: string): ConfigReader
   /** The first of these keys that is there; a problem when two of them are there and differ. */
@@ -36,9 +40,11 @@ export function readConfig(data: unknown, path = '', problems: string[] = []): C
   if (typeof object !== 'object' || Array.isArray(object))
     problems.push(`${path || 'the configuration'} must be an object, got ${show(data)}`)
   const fields = typeof object === 'object' && !Array.isArray(object) ? (object as Readonly<Record<string, unknown>>) : {}
+  const asked = new Set<string>()
   const pathOf = (key: string): string => `${path}${path === '' ? '' : '.'}${key}`
 
   function find(keys: readonly string[]): { readonly key: string; readonly value: unknown } | undefined {
+    for (const key of keys) asked.add(key)
     const [first, ...others] = keys.filter((key) => fields[key] !== undefined && fields[key] !== null && fields[key] !== '')
     if (first === undefined) return undefined
     for (const other of others)
@@ -60,6 +66,11 @@ export function readConfig(data: unknown, path = '', problems: string[] = []): C
 
   return {
     problems,
+    at: pathOf,
+    unread: () =>
+      Object.keys(fields)
+        .filter((key) => !asked.has(key))
+        .map(pathOf),
     parsed,
     section: (key) => readConfig(fields[key], pathOf(key), problems),
     value: (...keys) => find(keys)?.value,
@@ -94,8 +105,9 @@ function readCount(value: unknown): number {
 
 function readDuration(value: unknown): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(String(value))
-  if (match === null) throw new Error('must be a duration such as 30s, 5m or 24h')
-  return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS]
+  const duration = Number(match?.[1]) * UNITS[match?.[2] as keyof typeof UNITS]
+  if (!(duration > 0)) throw new Error('must be a duration such as 30s, 5m or 24h')
+  return duration
 }
 
 /** YAML 1.1 makes booleans of `no`, `off` and `on`; a number may be the number of an enum. */

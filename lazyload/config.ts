@@ -2,14 +2,17 @@
  * The configuration of the lazyload controller: the module's JSON as the operator mounts it (spec 6). Old and newer key names,
  * booleans and text are understood; what is absent has its default key by key; everything that is wrong is told at once.
  */
-import { readFileSync } from 'node:fs'
 import { load } from 'js-yaml'
 import { messageOf } from '../runtime/errors.ts'
 import type { Address } from '../runtime/health-server.ts'
+import { ConfigError } from './config-error.ts'
+import { readModuleFile } from './config-file.ts'
 import { type ConfigReader, readConfig } from './config-reader.ts'
 import { readAliases, type AliasRule } from './fence/aliases.ts'
 import type { LogConfig } from './log/logger.ts'
+import { isHostName, isNamespace, namespaceOfAll } from './mesh/host-name.ts'
 import { type AutoFenceConfig, readAutoFence } from './auto-fence/config.ts'
+import { isLabelKey } from './auto-fence/label-selector.ts'
 import { type PrometheusConfig, readPrometheus } from './prometheus/config.ts'
 
 export const CONFIG_FILE = '/etc/slime/config/cfg'
@@ -43,16 +46,16 @@ export interface LazyloadConfig {
   readonly aliases: readonly AliasRule[]
   /** A host learned from the access log is forgotten after this time; undefined: never. */
   readonly maxIdleMs: number | undefined
+  /** Enabled modules of the same bundle that this program does not run. */
+  readonly notRun: readonly string[]
+  /** Places of settings that mean nothing to this program. */
+  readonly unknown: readonly string[]
 }
 
 export interface LogSourceConfig {
   readonly address: Address
   /** Accept logs only from the addresses of global-sidecars. */
   readonly checkPeers: boolean
-}
-
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
 }
 
 const MODES: ReadonlyMap<string, GlobalSidecarMode> = new Map([
@@ -68,6 +71,8 @@ const SOURCES: ReadonlyMap<string, MetricSource> = new Map([
   ['prometheus', 'prometheus'],
   ['accesslog', 'accesslog'],
 ])
+/** In newer samples `fence` is called so; it says what the operator renders. */
+const OF_THE_OPERATOR: ReadonlySet<string> = new Set(['wormholePort', 'dispatches'].map((key) => `general.${key}`))
 /** The names of the upstream logger, and winston's. */
 const LEVELS: ReadonlyMap<string, string> = new Map([
   ...['trace', 'debug'].map((word) => [word, 'debug'] as const),
@@ -76,37 +81,33 @@ const LEVELS: ReadonlyMap<string, string> = new Map([
   ...['error', 'fatal', 'panic'].map((word) => [word, 'error'] as const),
 ])
 
-/** Reads the file; a missing one gives the defaults. Throws ConfigError with every problem. */
+/** Reads the file, and of a bundle the one of its lazyload item; a missing one gives the defaults. Throws ConfigError with every problem. */
 export function loadConfig(file: string): LazyloadConfig {
   try {
-    return parseConfig(readText(file), file)
+    const found = readModuleFile(file)
+    return readModule(found.module, found.file, found.notRun)
   } catch (error) {
     throw error instanceof ConfigError ? error : new ConfigError(`${file}: ${messageOf(error)}`, { cause: error })
   }
 }
 
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '{}'
-    throw error
-  }
-}
-
 /** `text` is JSON or YAML; `file` is for messages. Throws ConfigError with every problem. */
 export function parseConfig(text: string, file: string): LazyloadConfig {
-  const module = readConfig(load(text, { filename: file }))
+  return readModule(load(text, { filename: file }), file)
+}
+
+function readModule(data: unknown, file: string, notRun: readonly string[] = []): LazyloadConfig {
+  const module = readConfig(data)
   const [global, general] = [module.section('global'), module.section('general')]
   const misc = global.section('misc')
   const source = twice(SOURCES, 'prometheus', [general, 'metricSourceType'], [misc, 'metric_source_type', 'metricSourceType'])
   const config: LazyloadConfig = {
     name: module.text('lazyload', 'name'),
-    serviceLabel: global.text('app', 'service'),
-    istioNamespace: global.text('istio-system', 'istioNamespace'),
-    slimeNamespace: global.text('mesh-operator', 'slimeNamespace'),
+    serviceLabel: global.parsed('app', readLabelKey, 'service'),
+    istioNamespace: global.parsed('istio-system', readNamespace, 'istioNamespace'),
+    slimeNamespace: global.parsed('mesh-operator', readNamespace, 'slimeNamespace'),
     mode: twice(MODES, 'namespace', [general, 'globalSidecarMode'], [misc, 'global-sidecar-mode', 'globalSidecarMode']),
-    clusterGsNamespace: general.text('', 'clusterGsNamespace') || undefined,
+    clusterGsNamespace: general.parsed<string | undefined>(undefined, readNamespace, 'clusterGsNamespace'),
     revisions: { names: global.list('istioRev'), strict: global.flag(false, 'strictRev') },
     source,
     prometheus: readPrometheus(module.section('metric').section('prometheus'), general, source === 'prometheus'),
@@ -119,11 +120,16 @@ export function parseConfig(text: string, file: string): LazyloadConfig {
     leaderElection: misc.flag(undefined, 'enable-leader-election', 'enableLeaderElection'),
     log: readLog(global.section('log')),
     autoFence: readAutoFence(general),
-    stableHosts: general.list('stableHost'),
+    stableHosts: readStableHosts(general),
     aliases: readAliases(general),
     maxIdleMs: general.duration(undefined, 'maxIdle'),
+    notRun,
+    unknown: general.unread().filter((place) => !OF_THE_OPERATOR.has(place)),
   }
-  if (module.problems.length > 0) throw new ConfigError(`${file}: ${module.problems.join('; ')}. Correct spec.module of the SlimeBoot.`)
+  const kind = module.text('lazyload', 'kind')
+  if (kind !== 'lazyload') module.problems.push(`kind is "${kind}"; this program runs modules of kind lazyload`)
+  const problems = [...new Set(module.problems)]
+  if (problems.length > 0) throw new ConfigError(`${file}: ${problems.join('; ')}. Correct spec.module of the SlimeBoot.`)
   return config
 }
 
@@ -135,19 +141,40 @@ function twice<Meaning>(
 ): Meaning {
   const said = places
     .filter(([section, ...keys]) => section.value(...keys) !== undefined)
-    .map(([section, ...keys]) => ({ section, keys, meaning: section.choice(choices, fallback, ...keys) }))
+    .map(([section, ...keys]) => ({ place: section.at(keys[0]!), section, meaning: section.choice(choices, fallback, ...keys) }))
   const [first, second] = said
   if (first !== undefined && second !== undefined && first.meaning !== second.meaning)
     first.section.problems.push(
-      `${first.keys[0]} is said twice, as "${String(first.meaning)}" and as "${String(second.meaning)}"; write one of them`,
+      `${first.place} is "${String(first.meaning)}" but ${second.place} is "${String(second.meaning)}"; write one of them`,
     )
   return first?.meaning ?? fallback
+}
+
+function readLabelKey(value: unknown): string {
+  if (typeof value !== 'string' || !isLabelKey(value)) throw new Error('must be the key of a label')
+  return value
+}
+
+function readNamespace(value: unknown): string {
+  if (typeof value !== 'string' || !isNamespace(value)) throw new Error('must be the name of a namespace')
+  return value
+}
+
+/** One that is no host would spoil every Sidecar. */
+function readStableHosts(general: ConfigReader): readonly string[] {
+  const hosts = general.list('stableHost')
+  hosts.forEach((host, index) => {
+    if (!isHostName(host) && namespaceOfAll(host) === undefined)
+      general.problems.push(`${general.at('stableHost')}[${index}] must be a host or <namespace>/*, got ${JSON.stringify(host)}`)
+  })
+  return hosts
 }
 
 function readLog(log: ConfigReader): LogConfig {
   const rotation = log.section('logRotateConfig')
   return {
     level: log.choice(LEVELS, 'info', 'logLevel'),
+    requestVerbosity: log.count(5, 'klogLevel'),
     rotate: log.flag(false, 'logRotate')
       ? {
           file: rotation.text('/tmp/log/slime.log', 'filePath'),

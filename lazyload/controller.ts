@@ -62,7 +62,7 @@ export function createController({ config, client, events, log, metrics, workers
   const { fences, services } = caches
   const concerned = createConcerned({ fences, services })
 
-  const reconcile = createReconcile({
+  const { reconcile, alsoStored } = createReconcile({
     config,
     client,
     caches,
@@ -93,10 +93,12 @@ export function createController({ config, client, events, log, metrics, workers
     }
     const specChanged = previous?.metadata.generation !== current?.metadata.generation
     if (current !== undefined && specChanged && isEnabled(current)) askSoon(key)
-    // our own write of the status changes nothing that the next reconcile reads, except what is learned
+    // our own write of the status changes nothing that the next reconcile reads, except what is learned; but its answer carries what
+    // others have changed since, whose own event is older then and passed over
     const learned =
       previous !== undefined && current !== undefined && !isDeepStrictEqual(statusOf(previous).metricStatus, statusOf(current).metricStatus)
-    if (source === 'watch' || current === undefined || learned) queue.add(key)
+    const relabelled = !isDeepStrictEqual(previous?.metadata.labels, current?.metadata.labels)
+    if (source === 'watch' || current === undefined || learned || specChanged || relabelled) queue.add(key)
   }
 
   function onService(previous: KubeObject | undefined, current: KubeObject | undefined): void {
@@ -122,6 +124,19 @@ export function createController({ config, client, events, log, metrics, workers
       [...fences.values()]
         .filter((fence) => isEnabled(fence) && inScope(fence) && fence.metadata.deletionTimestamp === undefined)
         .map(keyOf),
+    /** Names that Services or fences of several namespaces have. */
+    sharedNames: (): ReadonlySet<string> => {
+      const homes = new Map<string, string>()
+      const shared = new Set<string>()
+      for (const objects of [services.values(), fences.values()])
+        for (const { metadata } of objects) {
+          const { name, namespace = '' } = metadata
+          if (!inNamespaces(namespace)) continue
+          if ((homes.get(name) ?? namespace) === namespace) homes.set(name, namespace)
+          else shared.add(name)
+        }
+      return shared
+    },
     /** What a round of Prometheus found, once the new hosts are on their way. */
     take(key: string, { complete, hosts, problem, at }: Finding): void {
       if (complete) observations.set(key, { at, hosts: new Set(hosts.keys()) })
@@ -132,6 +147,8 @@ export function createController({ config, client, events, log, metrics, workers
     onNewFence(ask: (key: string) => void): void {
       askSoon = ask
     },
+    /** What else to store in the status of a fence that has just learned something; only the leader may say it. */
+    alsoStored: (fence: KubeObject): Readonly<Record<string, unknown>> => (working ? alsoStored(fence) : {}),
     /** Reconciles so far. */
     worked: () => worked,
     /** Opens the watches; they end with `signal`. */

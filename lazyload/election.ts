@@ -5,12 +5,11 @@ import { createClient } from '../runtime/client.ts'
 import { createLeaderElection, type LeaderElection } from '../runtime/leader-election.ts'
 import { createTransport, type TransportOptions } from '../runtime/transport.ts'
 import type { LazyloadConfig } from './config.ts'
+import { leaseOwners } from './lease-owner.ts'
 import type { LazyloadOptions } from './options.ts'
 
 export type Election = LeaderElection & { readonly close: () => void }
 
-/** The name that the modules' ClusterRole allows. */
-export const LEASE_NAME = 'lazyload'
 /** controller-runtime's: others take over after 15 s, or at once when the leader ends in peace. */
 const TIMING = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2000 }
 
@@ -28,13 +27,16 @@ export function createElection(
   if (namespace === undefined)
     throw new Error('leader election needs the namespace of its Lease: set WATCH_NAMESPACE, or enable-leader-election to off')
   const identity = `${podName}_${randomUUID()}`
-  const lease = `${namespace}/${LEASE_NAME}`
+  // each module has its own: two of them may serve the fences of two revisions of Istio
+  const { name } = config
+  const lease = `${namespace}/${name}`
   // a renewal waits for no other request
   const transport = createTransport(transportOptions)
   const election = createLeaderElection({
     client: createClient(transport),
     namespace,
-    name: LEASE_NAME,
+    name,
+    owners: leaseOwners(namespace),
     identity,
     timing: TIMING,
     onHolder: (holder) => {

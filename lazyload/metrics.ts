@@ -27,7 +27,7 @@ export function createLazyloadMetrics(options: Omit<MetricsOptions, 'controller'
   const fenceDeletions = counter('servicefence_deletions', 'ServiceFences deleted because of labels.')
   const learned = counter('learned_hosts_total', 'Hosts written into the status of fences.')
   const learnFailures = counter('learn_failures_total', 'Writes of learned hosts that failed; they are tried again.')
-  const refused = counter('accesslog_refused_streams_total', 'Streams whose sender is not the address of a global-sidecar.')
+  const refused = counter('accesslog_refused_streams_total', 'Streams and connections whose sender is not the address of a global-sidecar.')
   const messages = counter('accesslog_messages_total', 'Messages received from global-sidecars.')
   const entries = new Counter({
     name: `${PREFIX}accesslog_entries_total`,

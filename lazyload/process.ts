@@ -15,6 +15,7 @@ import type { HealthState } from './health.ts'
 import { EVENT } from './kinds.ts'
 import { createLearner } from './learn/learner.ts'
 import { createLogger } from './log/logger.ts'
+import { createRequestLog } from './log/request-log.ts'
 import { createLazyloadMetrics } from './metrics.ts'
 import type { LazyloadOptions } from './options.ts'
 import { onSignals } from './signals.ts'
@@ -22,29 +23,33 @@ import { createSource } from './source.ts'
 
 /** What was learned last gets this time to be written at the end, milliseconds. */
 const FLUSH_MS = 5000
+const EVENTS_IN_FLIGHT = 2
 
 /** Runs until SIGTERM or SIGINT. Throws what stops the start; a lost lease ends the process with exit code 1. */
 export async function runLazyload(options: LazyloadOptions, version: string): Promise<void> {
   const config = loadConfig(options.config)
   const log = createLogger(config.log, options.logFormat)
+  const requestLog = createRequestLog(log, config.log.requestVerbosity)
   const stop = onSignals(log)
+  if (config.notRun.length > 0) log.warn('modules of the bundle that this program does not run', { modules: config.notRun })
+  if (config.unknown.length > 0) log.warn('settings without effect', { settings: config.unknown })
   const connection = { loadConfig: () => loadKubeConfig(options.kubeconfig), userAgent: `slime-lazyload/${version} (${options.podName})` }
   const election = createElection(config, options, connection, log)
   const metrics = createLazyloadMetrics({
     workers: options.workers,
-    election: election === undefined ? undefined : { name: 'lazyload', isLeading: election.isLeading },
+    election: election === undefined ? undefined : { name: config.name, isLeading: election.isLeading },
   })
   // the leader's writes ask for the lease; what is learned may be written by any replica
   const observe = (method: string, code: number | string): void => metrics.request(new URL(leaderTransport.server).host, method, code)
-  const leaderTransport = createTransport({
-    ...connection,
-    observe,
-    ...(election === undefined ? {} : { beforeSend: election.checkWrite }),
-  })
-  const anyTransport = createTransport({ ...connection, observe })
+  const leaderTransport = requestLog.of(
+    createTransport({ ...connection, observe, ...(election === undefined ? {} : { beforeSend: election.checkWrite }) }),
+  )
+  const anyTransport = requestLog.of(createTransport({ ...connection, observe }))
   const anyClient = createClient(anyTransport)
+  // Events wait for each other; what is learned does not wait for Events
+  const eventTransport = requestLog.of(createTransport({ ...connection, observe, concurrency: EVENTS_IN_FLIGHT }))
   const events = createEventRecorder({
-    client: anyClient,
+    client: createClient(eventTransport),
     eventType: EVENT,
     component: 'slime-lazyload',
     instance: options.podName,
@@ -65,6 +70,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     fences: caches.fences,
     inScope: controller.inScope,
     isExternal: caches.knownHosts.isExternal,
+    alsoStored: controller.alsoStored,
     onLearned: (key, hosts) => {
       metrics.learned(hosts.length)
       log.info('learned', { fence: key, hosts: hosts.slice(0, 20) })
@@ -84,7 +90,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
   log.info('starting', { version, module: config.name, server: leaderTransport.server, source: config.source, mode: config.mode })
   const source = createSource({ config, controller, learner, metrics, log })
   const health: HealthState = { informers: caches.informers, election, logSource: source.logProblem, prometheus: source.queryProblem }
-  const aux = await startAux({ config, health, metrics, log, fences: caches.fences.values, client: anyClient })
+  const aux = await startAux({ config, health, metrics, log, requestLog, fences: caches.fences.values, client: anyClient })
   const watchesEnd = new AbortController()
   const watching = controller.watch(watchesEnd.signal)
   collectAtRest(
@@ -119,7 +125,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     await learner.close(0)
     aux.close()
     await Promise.all([watching, learning])
-    for (const transport of [leaderTransport, anyTransport]) transport.close()
+    for (const transport of [leaderTransport, anyTransport, eventTransport]) transport.close()
     election?.close()
     log.end()
   }

@@ -34,8 +34,14 @@ export interface ReconcileOptions {
 
 const SYSTEM_NAMESPACES = ['kube-system', 'kube-public', 'kube-node-lease']
 
-/** For `runWorkers`: reconciles the fence and the Service called `namespace/name`, and reports its own failures. */
-export function createReconcile(options: ReconcileOptions): (key: string) => Promise<Result> {
+export interface Reconcile {
+  /** For `runWorkers`: reconciles the fence and the Service called `namespace/name`, and reports its own failures. */
+  readonly reconcile: (key: string) => Promise<Result>
+  /** What else to store in the status of a fence that has just learned something, so that its reconcile has only the Sidecar to write. */
+  readonly alsoStored: (fence: KubeObject) => Readonly<Record<string, unknown>>
+}
+
+export function createReconcile(options: ReconcileOptions): Reconcile {
   const { config, client, caches, concerned, events, log, metrics, inNamespaces, inScope, observation, queryProblem } = options
   const { fences, services, routes } = caches
 
@@ -88,7 +94,7 @@ export function createReconcile(options: ReconcileOptions): (key: string) => Pro
     log.info(`fence ${outcome} because of labels`, { fence: key })
   }
 
-  return async (key) => {
+  async function reconcile(key: string): Promise<Result> {
     try {
       await judge(key)
       const fence = fences.get(key)
@@ -102,6 +108,8 @@ export function createReconcile(options: ReconcileOptions): (key: string) => Pro
       return { retry: true, failed: 'error' }
     }
   }
+
+  return { reconcile, alsoStored: reconciler.alsoStored }
 }
 
 function namespaceOf(key: string): string {

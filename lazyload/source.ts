@@ -10,6 +10,7 @@ import type { Learner } from './learn/learner.ts'
 import type { LazyloadMetrics } from './metrics.ts'
 import { createPrometheusClient } from './prometheus/client.ts'
 import { createPoller } from './prometheus/poller.ts'
+import { createProblemLog } from './prometheus/problem-log.ts'
 
 export interface SourceOptions {
   readonly config: LazyloadConfig
@@ -98,22 +99,19 @@ function createLogSource({ config, controller, learner, metrics, log }: SourceOp
 function createQuerySource({ config, controller, learner, metrics, log }: SourceOptions): Source {
   if (config.prometheus === undefined)
     return { listen: nothing, ask: nothing, logProblem: undefined, queryProblem: undefined, close: () => {} }
-  let failing = false
+  const problems = createProblemLog(log)
   const poller = createPoller({
     client: createPrometheusClient(config.prometheus),
     config: config.prometheus,
     fences: controller.learning,
+    sharedNames: controller.sharedNames,
     isExternal: controller.caches.knownHosts.isExternal,
     onFinding: (key, finding) => {
       learner.learn(key, finding.hosts)
       controller.take(key, finding)
+      problems.tell(key, finding.problem)
     },
-    onQuery: (error) => {
-      metrics.query(error)
-      if (error !== undefined && !failing) log.warn('query failed', { error: messageOf(error) })
-      if (error === undefined && failing) log.info('queries succeed again')
-      failing = error !== undefined
-    },
+    onQuery: metrics.query,
   })
   controller.onNewFence((key) => poller.askSoon(key))
   return {

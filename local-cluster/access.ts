@@ -23,6 +23,8 @@ export interface RequestOptions {
   readonly body?: unknown
   /** `application/json`, or `application/apply-patch+yaml`, `application/json-patch+json` and so on. */
   readonly contentType?: string
+  /** As `application/json;as=Table;v=v1;g=meta.k8s.io`. */
+  readonly accept?: string
   /** Bearer token; the administrator's when absent. */
   readonly token?: string
   readonly signal?: AbortSignal
@@ -76,11 +78,11 @@ export function openCluster(dir: string): ClusterAccess {
 /** Requests over keep-alive connections that do not keep the process alive. The CA is read at the first request. */
 export function createRequest(server: string, caFile: string, adminToken: string): ClusterAccess['request'] {
   let agent: Agent | undefined
-  return async (method, path, { body, contentType = 'application/json', token = adminToken, signal } = {}) => {
+  return async (method, path, { body, contentType = 'application/json', accept = 'application/json', token = adminToken, signal } = {}) => {
     agent ??= new Agent({ connect: { ca: readFileSync(caFile) } })
     const response = await request(`${server}${path}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': contentType, accept: 'application/json', 'user-agent': 'local-cluster' },
+      headers: { authorization: `Bearer ${token}`, 'content-type': contentType, accept, 'user-agent': 'local-cluster' },
       body: body === undefined ? null : JSON.stringify(body),
       dispatcher: agent,
       signal: signal ?? null,

@@ -21,6 +21,11 @@ export interface ClusterOptions {
   readonly audit?: boolean
   /** Also start controller-manager, scheduler, kwok and one node (default true). Without them no pod runs and no namespace finishes terminating. */
   readonly controllers?: boolean
+  /**
+   * Who runs pods: kwok plays that they do (default), or nobody, so that somebody else can (mesh/kubelet.ts). Then there is no node
+   * either, and the API server reaches pods through an HTTP CONNECT proxy on the socket `<dir>/pods.sock`.
+   */
+  readonly pods?: 'kwok' | 'nobody'
   /** A word for the folder's name, for people who look into the temporary folder. */
   readonly name?: string
   /** Further flags of kube-apiserver. */
@@ -42,8 +47,9 @@ export interface Cluster extends ClusterAccess, AsyncDisposable {
 
 /** Starts a cluster; resolves when its API server is ready and, with controllers, its node is too. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const { audit = true, controllers = true, name = 'cluster', apiServerArgs: extra = [] } = options
-  const binaries = await findBinaries(controllers ? [...BASE_PROGRAMS, ...CONTROLLER_PROGRAMS] : BASE_PROGRAMS)
+  const { audit = true, controllers = true, pods = 'kwok', name = 'cluster', apiServerArgs: extra = [] } = options
+  const controllerPrograms = CONTROLLER_PROGRAMS.filter((program) => controllers && (program !== 'kwok' || pods === 'kwok'))
+  const binaries = await findBinaries([...BASE_PROGRAMS, ...controllerPrograms])
   const stages = controllers ? await kwokStages() : []
   const supervisor = await createSupervisor(`slimeboot-${name}`)
   const progress = startProgress('Starting the local cluster', { quietMs: QUIET_MS })
@@ -58,7 +64,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     const access = openCluster(supervisor.dir)
     const args: Record<Program, readonly string[]> = {
       etcd: etcdArgs(files),
-      'kube-apiserver': apiServerArgs(files, { port, audit, extra }),
+      'kube-apiserver': apiServerArgs(files, { port, audit, tunnel: pods === 'nobody', extra }),
       'kube-controller-manager': controllerManagerArgs(files),
       'kube-scheduler': schedulerArgs(files),
       kwok: kwokArgs(files.kwokKubeconfig, stages),
@@ -73,7 +79,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     BASE_PROGRAMS.forEach(start)
     await wait('kube-apiserver', apiServerReady)
     if (controllers) {
-      CONTROLLER_PROGRAMS.forEach(start)
+      controllerPrograms.forEach(start)
+    }
+    if (controllers && pods === 'kwok') {
       await createNode(access.request)
       await wait('the node', async () => await nodeIsReady(access.request))
     }

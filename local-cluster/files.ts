@@ -21,6 +21,9 @@ export function clusterFiles(dir: string) {
     serviceAccountKey: join(dir, 'service-account.key'),
     serviceAccountPublicKey: join(dir, 'service-account.pub'),
     auditPolicy: join(dir, 'audit-policy.json'),
+    /** How the API server reaches pods, when it cannot by itself. */
+    egress: join(dir, 'egress.json'),
+    podsSocket: join(dir, 'pods.sock'),
     auditLog: join(dir, 'audit.log'),
     etcdData: join(dir, 'etcd'),
     etcdSocket: join(dir, 'etcd.sock'),
@@ -45,6 +48,7 @@ export function writeClusterFiles(files: ClusterFiles, server: string, tokenWebh
   writePrivate(files.serviceAccountKey, privateKey.export({ type: 'pkcs8', format: 'pem' }))
   writePrivate(files.serviceAccountPublicKey, publicKey.export({ type: 'spki', format: 'pem' }))
   writePrivate(files.auditPolicy, JSON.stringify(AUDIT_POLICY))
+  writePrivate(files.egress, JSON.stringify(egressSelector(files.podsSocket)))
   const identities = [
     { file: files.kubeconfig, user: 'admin', token: tokens.admin },
     { file: files.controllerManagerKubeconfig, user: 'controller-manager', token: tokens.controllerManager },
@@ -54,6 +58,16 @@ export function writeClusterFiles(files: ClusterFiles, server: string, tokenWebh
   for (const { file, user, token } of identities) writePrivate(file, kubeconfig({ server, caFile: files.ca, user, token }))
   writePrivate(files.webhookKubeconfig, kubeconfig({ server: tokenWebhook, user: 'kube-apiserver' }))
   return { adminToken: tokens.admin }
+}
+
+/** https://kubernetes.io/docs/reference/config-api/apiserver-config.v1beta1/ */
+function egressSelector(udsName: string): object {
+  const connection = { proxyProtocol: 'HTTPConnect', transport: { uds: { udsName } } }
+  return {
+    apiVersion: 'apiserver.k8s.io/v1beta1',
+    kind: 'EgressSelectorConfiguration',
+    egressSelections: [{ name: 'cluster', connection }],
+  }
 }
 
 /** A kubeconfig of one cluster and one user, as text (JSON, which is YAML). */

@@ -2,7 +2,7 @@
 import type { ClusterAccess } from './access.ts'
 
 const CAPACITY = { cpu: '64', memory: '256Gi', pods: '1000', 'ephemeral-storage': '1Ti' }
-const NODE_NAME = 'local'
+export const NODE_NAME = 'local'
 const NODE = {
   apiVersion: 'v1',
   kind: 'Node',

@@ -19,8 +19,16 @@ export function etcdArgs(files: ClusterFiles): string[] {
   ]
 }
 
+interface ApiServerOptions {
+  readonly port: number
+  readonly audit: boolean
+  /** Reach pods and Services through the proxy on `files.podsSocket`. */
+  readonly tunnel: boolean
+  readonly extra: readonly string[]
+}
+
 /** kube-apiserver with RBAC, static tokens, the token webhook and a certificate that it makes itself. */
-export function apiServerArgs(files: ClusterFiles, options: { port: number; audit: boolean; extra: readonly string[] }): string[] {
+export function apiServerArgs(files: ClusterFiles, options: ApiServerOptions): string[] {
   const audit = [`--audit-policy-file=${files.auditPolicy}`, `--audit-log-path=${files.auditLog}`, '--audit-log-maxsize=4096']
   return [
     `--etcd-servers=unix://${files.etcdSocket}`,
@@ -38,6 +46,7 @@ export function apiServerArgs(files: ClusterFiles, options: { port: number; audi
     `--service-cluster-ip-range=${SERVICE_CLUSTER_IP_RANGE}`,
     '--profiling=false',
     ...(options.audit ? audit : []),
+    ...(options.tunnel ? [`--egress-selector-config-file=${files.egress}`, '--enable-aggregator-routing'] : []),
     ...options.extra,
   ]
 }

@@ -2,11 +2,12 @@
  * Processes that never outlive the one that started them, not even when it is killed with `kill -9`.
  *
  * A shell of a few lines, the watchdog, holds the reading end of a pipe whose writing end only this process has. When this process
- * ends, however it ends, the pipe closes; the watchdog then kills every recorded process and removes the folder. A process is
- * recorded before its program starts (the starting shell writes its own pid, then becomes the program), and a shell that starts
- * after the watchdog's `ended` mark leaves at once: so there is no moment in which a process could be missed.
+ * ends, however it ends, the pipe closes; the watchdog then kills every recorded process, with those that it started in its process
+ * group, and removes the folder. A process is recorded before its program starts (the starting shell writes its own pid, then becomes
+ * the program), and a shell that starts after the watchdog's `ended` mark leaves at once: so there is no moment in which a process
+ * could be missed.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
@@ -24,7 +25,7 @@ mkdir "$dir/pids" && echo "$dir"
 while read -r _; do :; done
 : > "$dir/ended"
 for round in 1 2 3 4 5; do
-  for file in "$dir"/pids/*; do [ -f "$file" ] && kill -9 "$(cat "$file")" 2>/dev/null; done
+  for file in "$dir"/pids/*; do [ -f "$file" ] && pid=$(cat "$file") && kill -9 "-$pid" "$pid" 2>/dev/null; done
   rm -rf "$dir" && exit 0
   sleep 0.2
 done
@@ -112,9 +113,19 @@ function startPart(dir: string, name: string, command: Command): Part {
     stop: async (signal = 'SIGKILL') => {
       if (end !== undefined) return
       child.ref()
-      child.kill(signal)
+      if (signal === 'SIGKILL') killGroup(child)
+      else child.kill(signal)
       await gone
     },
+  }
+}
+
+/** With what it started, which cannot be told any more when it is gone. A part leads a process group of its own. */
+function killGroup(child: ChildProcess): void {
+  try {
+    process.kill(-child.pid!, 'SIGKILL')
+  } catch {
+    child.kill('SIGKILL')
   }
 }
 

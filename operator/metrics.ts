@@ -1,6 +1,6 @@
 /** Metrics of the operator: controller-runtime's (runtime/metrics.ts) and what only SlimeBoot knows. */
 import Counter from 'prom-client/lib/counter.js'
-import Gauge from 'prom-client/lib/gauge.js'
+import { collectCounters, collectGauges } from '../runtime/collected-metrics.ts'
 import type { Informer } from '../runtime/informer.ts'
 import { createMetrics, type MetricsOptions } from '../runtime/metrics.ts'
 import { resourceName } from '../runtime/resource.ts'
@@ -24,6 +24,7 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
   const registers = [runtime.registry]
   const boots = new Map<string, Last>()
   let informers: readonly WatchedInformer[] = []
+  let orphans: () => number | undefined = () => undefined
 
   const repaired = new Counter({
     name: 'slimeboot_drift_repaired_total',
@@ -31,10 +32,10 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
     labelNames: ['kind'],
     registers,
   })
-  collected('slimeboot_slimeboots', 'SlimeBoots by the reason of their Ready condition.', ['reason'], (set) => {
+  gauges('slimeboot_slimeboots', 'SlimeBoots by the reason of their Ready condition.', ['reason'], (set) => {
     for (const [reason, same] of Map.groupBy(boots.values(), (last) => last.reason)) set({ reason }, same.length)
   })
-  collected(
+  gauges(
     'slimeboot_objects',
     'Objects that SlimeBoots render: ready, or unready (not applied, not available, contested or waited for).',
     ['state'],
@@ -45,13 +46,17 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
       set({ state: 'unready' }, unready)
     },
   )
-  collected('slimeboot_contested', 'Objects with a field that somebody else sets back again and again.', [], (set) =>
+  gauges('slimeboot_contested', 'Objects with a field that somebody else sets back again and again.', [], (set) =>
     set(
       {},
       sum((last) => last.contested),
     ),
   )
-  collected(
+  gauges('slimeboot_orphans', 'Objects of ours whose SlimeBoot is gone; slimeboot prune-orphans removes them.', [], (set) => {
+    const count = orphans()
+    if (count !== undefined) set({}, count)
+  })
+  gauges(
     'slimeboot_watch_silent_seconds',
     'Time since anything was heard on the watch; bookmarks come about once a minute.',
     ['resource'],
@@ -59,7 +64,7 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
       each((resource, watches) => set({ resource }, Math.max(...watches.map((watch) => (watch.synced() ? watch.silentMs() : 0))) / 1000))
     },
   )
-  collected('slimeboot_watch_objects', 'Objects in the cache.', ['resource'], (set) => {
+  gauges('slimeboot_watch_objects', 'Objects in the cache.', ['resource'], (set) => {
     each((resource, watches) =>
       set(
         { resource },
@@ -67,40 +72,23 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
       ),
     )
   })
-  const relists = new Counter({
-    name: 'slimeboot_watch_relists_total',
-    help: 'Full lists of a resource; one at the start, more when a watch fell too far behind.',
-    labelNames: ['resource'],
-    registers: [],
-    collect() {
-      this.reset()
+  collectCounters(
+    runtime.registry,
+    'slimeboot_watch_relists_total',
+    'Full lists of a resource; one at the start, more when a watch fell too far behind.',
+    ['resource'],
+    (set) => {
       each((resource, watches) =>
-        this.inc(
+        set(
           { resource },
           watches.reduce((count, watch) => count + watch.relists(), 0),
         ),
       )
     },
-  })
-  runtime.registry.registerMetric(relists)
+  )
 
-  function collected(
-    name: string,
-    help: string,
-    labelNames: readonly string[],
-    collect: (set: (labels: Record<string, string>, value: number) => void) => void,
-  ): void {
-    const metric = new Gauge({
-      name,
-      help,
-      labelNames,
-      registers: [],
-      collect() {
-        this.reset()
-        collect((labels, value) => this.set(labels, value))
-      },
-    })
-    runtime.registry.registerMetric(metric)
+  function gauges(name: string, help: string, labelNames: readonly string[], collect: Parameters<typeof collectGauges>[4]): void {
+    collectGauges(runtime.registry, name, help, labelNames, collect)
   }
 
   function sum(of: (last: Last) => number): number {
@@ -113,8 +101,9 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
 
   return {
     ...runtime,
-    watchInformers(watched: readonly WatchedInformer[]): void {
-      informers = watched
+    watchController(controller: { readonly informers: readonly WatchedInformer[]; readonly orphans: () => number | undefined }): void {
+      informers = controller.informers
+      orphans = controller.orphans
     },
     /** Takes in what a reconcile found; undefined: the SlimeBoot is gone. */
     outcome(key: string, outcome: Outcome | undefined): void {

@@ -11,10 +11,10 @@ import { createLeaderElection, type LeaderElection, LeaseLostError } from '../ru
 import { createTransport } from '../runtime/transport.ts'
 import { watchChecks } from '../runtime/watch-health.ts'
 import { EVENT } from './api/kinds.ts'
-import { readDefaults } from './cli/boots.ts'
 import type { OperatorConfig } from './config.ts'
 import { type Controller, createController } from './controller/controller.ts'
 import { warmUp } from './controller/warm-up.ts'
+import { readDefaults } from './defaults-file.ts'
 import { createLogger } from './logger.ts'
 import { createOperatorMetrics, type OperatorMetrics } from './metrics.ts'
 import { VERSION } from './version.ts'
@@ -57,7 +57,7 @@ export async function runOperator(config: OperatorConfig): Promise<void> {
     ...(operatorDefaults === undefined ? {} : { operatorDefaults }),
   })
   metrics.watchQueue(controller.queue)
-  metrics.watchInformers(controller.informers)
+  metrics.watchController(controller)
 
   log.info('starting', { version: VERSION, server: transport.server, namespaces: config.watchNamespaces.join(',') || 'all' })
   const health = await serveHealth(config, log, metrics, controller, election)

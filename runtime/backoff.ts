@@ -7,6 +7,7 @@ export interface Backoff {
   reset(): void
 }
 
+/** Waits `firstMs`, then twice as long each time up to `maxMs`; each give or take 20 %. */
 export function createBackoff(firstMs: number, maxMs: number): Backoff {
   let tries = 0
   return {

@@ -53,6 +53,11 @@ export class ConnectionError extends Error {
   }
 }
 
+/** Nothing was heard for too long; the cause of a ConnectionError. */
+export class SilenceError extends Error {
+  override readonly name: string = 'SilenceError'
+}
+
 export function isStatus(body: unknown): body is Status {
   return typeof body === 'object' && body !== null && 'kind' in body && body.kind === 'Status'
 }
@@ -62,6 +67,7 @@ export function hasCode(error: unknown, code: number): error is ApiError {
   return error instanceof ApiError && error.code === code
 }
 
+/** Its message, also of what is thrown without being an Error. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

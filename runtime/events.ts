@@ -23,6 +23,7 @@ export interface EventRecorderOptions {
 const REPEAT_MS = 10 * 60_000
 const MESSAGE_LIMIT = 1024
 
+/** Events are sent at once and in the background; what the API server refuses goes to `onProblem`. */
 export function createEventRecorder({ client, eventType, component, instance, onProblem }: EventRecorderOptions): EventRecorder {
   const sent = new Map<string, number>()
   const open = new Set<Promise<void>>()

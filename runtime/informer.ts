@@ -1,12 +1,15 @@
 /** List-and-watch of one type into a cache; never gives up, tells how fresh it is. Handlers only enqueue. */
-import { keyOf, type KubeObject } from './object.ts'
 import { createBackoff } from './backoff.ts'
 import type { Client } from './client.ts'
 import { ApiError, ConnectionError, hasCode } from './errors.ts'
+import type { KubeObject } from './object.ts'
+import { createObjectCache, type OnChange } from './object-cache.ts'
 import { compareResourceVersions } from './resource-version.ts'
 import type { ResourceType } from './resource.ts'
 import { jittered, sleep } from './sleep.ts'
-import { BAD_EVENT, readWatch } from './watch.ts'
+import { BAD_EVENT, readWatch, SILENT_WATCH } from './watch.ts'
+
+export type { ChangeSource } from './object-cache.ts'
 
 export interface InformerOptions {
   readonly client: Pick<Client, 'list' | 'watch'>
@@ -17,8 +20,8 @@ export interface InformerOptions {
   readonly transform?: (object: KubeObject) => KubeObject
   /** List in pages: costs the API server more than one answer out of its cache, but the whole is never in memory as it came. */
   readonly paged?: boolean
-  /** After every change of the cache; `previous` or `current` is undefined for new and gone objects. Must not throw and must not wait. */
-  readonly onChange?: (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
+  /** After every change of the cache. Must not throw and must not wait. */
+  readonly onChange?: OnChange
   /** The kind can be watched again after it was missing or forbidden. */
   readonly onRegained?: () => void
   /** Each failure that leads to a retry; a missing kind once, until it is there. */
@@ -32,9 +35,6 @@ export interface InformerProblem {
   readonly retryInMs: number
 }
 
-/** `write`: the answer of a write of ours, taken in by `record` or `forget`. */
-export type ChangeSource = 'watch' | 'write'
-
 interface Timing {
   /** The server ends a watch after this time, jittered. */
   readonly watchSeconds: number
@@ -46,7 +46,6 @@ interface Timing {
   readonly missingKindMs: number
 }
 
-const GRAVES = 1000
 /** A server may ask to wait, but not for longer than this: nothing is heard meanwhile. */
 const LONGEST_WAIT_MS = 60_000
 
@@ -54,6 +53,7 @@ const TIMING: Timing = { watchSeconds: 300, inactivityMs: 150_000, backoffMs: 20
 
 export type Informer = ReturnType<typeof createInformer>
 
+/** Nothing is listed before `run`, which resolves when its signal aborts and never rejects. */
 export function createInformer(options: InformerOptions) {
   const {
     client,
@@ -66,9 +66,7 @@ export function createInformer(options: InformerOptions) {
     onProblem = () => {},
   } = options
   const timing = { ...TIMING, ...options.timing }
-  const store = new Map<string, KubeObject>()
-  /** Resource versions at which objects went, the latest ones. */
-  const graves = new Map<string, string>()
+  const cache = createObjectCache(onChange)
   /** From where to watch on; undefined: list first. */
   let resourceVersion: string | undefined
   /** The newest one that a list or a watch has told. */
@@ -80,43 +78,6 @@ export function createInformer(options: InformerOptions) {
   let relists = 0
   const waiting: (() => void)[] = []
 
-  function put(object: KubeObject, source: ChangeSource = 'watch'): void {
-    const key = keyOf(object)
-    const previous = store.get(key)
-    // a write of ours was answered after the watch had told that the object is gone
-    const grave = graves.get(key)
-    if (grave !== undefined && compareResourceVersions(object.metadata.resourceVersion, grave) <= 0) return
-    // our own write is in the cache before its event comes: events older than what is known are ignored
-    if (
-      previous !== undefined &&
-      compareResourceVersions(object.metadata.resourceVersion, previous.metadata.resourceVersion) <= 0 &&
-      previous.metadata.uid === object.metadata.uid
-    )
-      return
-    replace(key, object, source)
-  }
-
-  function replace(key: string, object: KubeObject, source: ChangeSource): void {
-    const previous = store.get(key)
-    store.set(key, object)
-    onChange(previous, object, source)
-  }
-
-  function drop(object: KubeObject): void {
-    const key = keyOf(object)
-    const previous = store.get(key)
-    if (previous !== undefined && compareResourceVersions(object.metadata.resourceVersion, previous.metadata.resourceVersion) < 0) return
-    bury(key, object.metadata.resourceVersion)
-    if (previous !== undefined) onChange(previous, undefined, 'watch')
-  }
-
-  function bury(key: string, at: string | undefined): void {
-    store.delete(key)
-    graves.delete(key)
-    graves.set(key, at ?? '')
-    if (graves.size > GRAVES) for (const oldest of graves.keys()) return void graves.delete(oldest)
-  }
-
   function markSynced(): void {
     synced = true
     heardAt = performance.now()
@@ -127,9 +88,7 @@ export function createInformer(options: InformerOptions) {
   function markMissing(): void {
     kindMissing = true
     resourceVersion = undefined
-    const gone = [...store.values()]
-    store.clear()
-    for (const object of gone) onChange(object, undefined, 'watch')
+    cache.clear()
     markSynced()
   }
 
@@ -151,22 +110,9 @@ export function createInformer(options: InformerOptions) {
       map: transform,
       ...(fromCache ? { resourceVersion: '0' } : {}),
     })
-    const seen = new Set<string>()
-    // etcd was restored from a backup: what is known of later versions never happened
+    // etcd was restored from a backup
     const rewritten = compareResourceVersions(list.resourceVersion, newest) < 0
-    if (rewritten) graves.clear()
-    for (const item of list.items) {
-      const key = keyOf(item)
-      seen.add(key)
-      if (rewritten) replace(key, item, 'watch')
-      else put(item)
-    }
-    for (const [key, object] of store) {
-      if (seen.has(key)) continue
-      if (!rewritten && compareResourceVersions(object.metadata.resourceVersion, list.resourceVersion) > 0) continue
-      bury(key, list.resourceVersion)
-      onChange(object, undefined, 'watch')
-    }
+    cache.replaceAll(list.items, list.resourceVersion, rewritten)
     resourceVersion = newest = list.resourceVersion
     markSynced()
   }
@@ -185,8 +131,8 @@ export function createInformer(options: InformerOptions) {
       }
       if (event.type !== 'BOOKMARK') {
         const object = { ...event.object, apiVersion: type.apiVersion, kind: type.kind }
-        if (event.type === 'DELETED') drop(object)
-        else put(transform(object))
+        if (event.type === 'DELETED') cache.remove(object)
+        else cache.put(transform(object), 'watch')
       }
       resourceVersion = newest = at
     }
@@ -228,7 +174,7 @@ export function createInformer(options: InformerOptions) {
         expired = hasCode(error, 410)
         if (goesOn || performance.now() - startedAt > timing.maxBackoffMs) backoff.reset()
         const asked = error instanceof ApiError && error.retryAfter !== undefined ? Math.min(error.retryAfter * 1000, LONGEST_WAIT_MS) : 0
-        const silent = error instanceof ConnectionError && error.message.includes('silent for')
+        const silent = error instanceof ConnectionError && error.code === SILENT_WATCH
         // Not even bookmarks. Mostly the connection is dead; but a server whose etcd was restored from a backup says nothing either until
         // it has reached the version asked for, and only a list shows that. At once: it is not the server that is at fault.
         if (silent) resourceVersion = undefined
@@ -242,15 +188,16 @@ export function createInformer(options: InformerOptions) {
   return {
     type,
     run,
-    get: (key: string) => store.get(key),
-    values: () => store.values(),
-    size: () => store.size,
+    get: cache.get,
+    values: cache.values,
+    size: cache.size,
     /** True once the first list is in, and while its kind exists or is known to be missing. */
     synced: () => synced,
     /** The API server does not know the kind: its CRD is missing. */
     kindMissing: () => kindMissing,
     /** Listing or watching is forbidden: the cache is empty or out of date. */
     forbidden: () => forbidden,
+    /** Full lists so far. */
     relists: () => relists,
     /** Milliseconds since anything was heard: an event, a bookmark, a new watch. */
     silentMs: () => performance.now() - heardAt,
@@ -258,15 +205,9 @@ export function createInformer(options: InformerOptions) {
       if (!synced) await new Promise<void>((resolve) => waiting.push(resolve))
     },
     /** Takes in the answer of a write, so that the next reconcile sees it before its watch event comes. */
-    record: (object: KubeObject) => put(transform(object), 'write'),
+    record: (object: KubeObject) => cache.put(transform(object), 'write'),
     /** Takes in that an object is gone. */
-    forget(object: KubeObject) {
-      const key = keyOf(object)
-      const previous = store.get(key)
-      if (previous === undefined || previous.metadata.uid !== object.metadata.uid) return
-      store.delete(key)
-      onChange(previous, undefined, 'write')
-    },
+    forget: (object: KubeObject) => cache.forget(object),
   }
 }
 

@@ -10,7 +10,7 @@
 import type { Client } from './client.ts'
 import { hasCode, messageOf } from './errors.ts'
 import { claimed, isHeldByOther, LEASE, type LeaseSpec, type Observation, observe, released } from './lease.ts'
-import type { KubeObject } from './object.ts'
+import type { KubeObject, OwnerReference } from './object.ts'
 import type { ObjectRef } from './resource.ts'
 import { sleep } from './sleep.ts'
 
@@ -26,6 +26,8 @@ export interface LeaderElectionOptions {
   readonly client: Pick<Client, 'get' | 'create' | 'replace'>
   readonly namespace: string
   readonly name: string
+  /** Of a Lease that is made; it is gone with them. */
+  readonly owners?: readonly OwnerReference[]
   /** Differs for each start of each replica, so that a restarted one is not taken for its predecessor. */
   readonly identity: string
   readonly timing: ElectionTiming
@@ -61,7 +63,8 @@ export function timingProblem({ leaseDurationMs, renewDeadlineMs, retryPeriodMs 
 }
 
 export function createLeaderElection(options: LeaderElectionOptions) {
-  const { client, namespace, name, identity, timing, drainMs = DRAIN_MS, onHolder, onProblem, now = () => performance.now() } = options
+  const { client, namespace, name, owners = [], identity, timing, drainMs = DRAIN_MS, onHolder, onProblem } = options
+  const { now = () => performance.now() } = options
   const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = timing
   const ref: ObjectRef = { type: LEASE, namespace, name }
   let lease: KubeObject | undefined
@@ -94,7 +97,12 @@ export function createLeaderElection(options: LeaderElectionOptions) {
       previous === undefined
         ? await client.create(
             LEASE,
-            { apiVersion: LEASE.apiVersion, kind: LEASE.kind, metadata: { name, namespace }, spec: claim(undefined) },
+            {
+              apiVersion: LEASE.apiVersion,
+              kind: LEASE.kind,
+              metadata: { name, namespace, ownerReferences: owners },
+              spec: claim(undefined),
+            },
             undefined,
             signal,
           )

@@ -2,12 +2,11 @@
  * Metrics of any controller on this runtime, under the names of controller-runtime and client-go, so that dashboards and alerts
  * made for those fit (https://book.kubebuilder.io/reference/metrics-reference). What can be looked up is collected at the scrape.
  */
-import { readdirSync } from 'node:fs'
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import Counter from 'prom-client/lib/counter.js'
-import Gauge from 'prom-client/lib/gauge.js'
 import Histogram from 'prom-client/lib/histogram.js'
 import Registry from 'prom-client/lib/registry.js'
+import { collectGauge } from './collected-metrics.ts'
+import { collectProcess } from './process-metrics.ts'
 import type { WorkQueue, WorkQueueObserver } from './work-queue.ts'
 import type { WorkerObserver } from './worker.ts'
 
@@ -26,7 +25,6 @@ const RECONCILE_BUCKETS = [
 ]
 /** client-go's for a queue: 10 ns to 1,000 s. */
 const QUEUE_BUCKETS = Array.from({ length: 12 }, (_, power) => 10 ** (power - 8))
-const LAG_RESOLUTION_MS = 250
 
 export function createMetrics({ controller, workers, election }: MetricsOptions) {
   const registry = new Registry()
@@ -103,20 +101,10 @@ export function createMetrics({ controller, workers, election }: MetricsOptions)
     gauge('leader_election_master_status', '1 where this replica leads, 0 where it stands by.', { name: election.name }, () =>
       Number(election.isLeading()),
     )
-  collectProcess()
+  collectProcess(registry)
 
-  /** A gauge of one value, looked up at the scrape. */
   function gauge(name: string, help: string, labels: Readonly<Record<string, string>>, value: () => number): void {
-    const metric = new Gauge({
-      name,
-      help,
-      labelNames: Object.keys(labels),
-      registers: [],
-      collect() {
-        this.set(labels, value())
-      },
-    })
-    registry.registerMetric(metric)
+    collectGauge(registry, name, help, labels, value)
   }
 
   /** A counter of one series, there from the start. */
@@ -124,55 +112,6 @@ export function createMetrics({ controller, workers, election }: MetricsOptions)
     const created = new Counter({ name, help, labelNames: Object.keys(labels), registers })
     created.inc(labels, 0)
     return { inc: () => created.inc(labels) }
-  }
-
-  /** Counts what the process counts itself. */
-  function total(name: string, help: string, value: () => number): void {
-    const metric = new Counter({
-      name,
-      help,
-      registers: [],
-      collect() {
-        this.reset()
-        this.inc(value())
-      },
-    })
-    registry.registerMetric(metric)
-  }
-
-  function collectProcess(): void {
-    total('process_cpu_seconds_total', 'CPU time, user and system.', () => {
-      const { user, system } = process.cpuUsage()
-      return (user + system) / 1e6
-    })
-    gauge('process_resident_memory_bytes', 'Resident memory.', {}, () => process.memoryUsage.rss())
-    gauge('process_start_time_seconds', 'Start of the process, seconds since 1970.', {}, () => performance.timeOrigin / 1000)
-    gauge('process_open_fds', 'Open files and sockets.', {}, openFiles)
-    gauge(
-      'nodejs_active_timers',
-      'Timers that are set; a number that only grows is a leak.',
-      {},
-      () => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length,
-    )
-    gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', {}, () => process.memoryUsage().heapUsed)
-    total(
-      'nodejs_eventloop_busy_seconds_total',
-      'Time in which the event loop had work; its rate is the utilization of the one thread.',
-      () => performance.eventLoopUtilization().active / 1000,
-    )
-    const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS })
-    lag.enable()
-    gauge(
-      'nodejs_eventloop_lag_max_seconds',
-      'Longest delay of a timer since the last scrape: how long the event loop was blocked.',
-      {},
-      () => {
-        // the histogram's values contain the interval itself
-        const seconds = Math.max(0, lag.max / 1e9 - LAG_RESOLUTION_MS / 1000)
-        lag.reset()
-        return seconds
-      },
-    )
   }
 
   const queueObserver: WorkQueueObserver = {
@@ -205,13 +144,5 @@ export function createMetrics({ controller, workers, election }: MetricsOptions)
     },
     /** The text format of Prometheus. */
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
-  }
-}
-
-function openFiles(): number {
-  try {
-    return readdirSync('/proc/self/fd').length
-  } catch {
-    return 0
   }
 }

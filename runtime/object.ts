@@ -3,6 +3,11 @@
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 export type JsonObject = { readonly [key: string]: Json }
 
+/** A map: neither null nor a list. What is in it is taken for JSON. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 export interface ObjectMeta {
   readonly name: string
   readonly namespace?: string

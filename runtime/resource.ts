@@ -26,6 +26,7 @@ export function typeKey(type: { readonly apiVersion: string; readonly kind: stri
   return `${groupOf(type.apiVersion)}/${type.kind}`
 }
 
+/** `/apis/apps/v1/namespaces/shop/deployments`; all namespaces where none is given. */
 export function collectionPath(type: ResourceType, namespace?: string): string {
   const root = type.apiVersion.includes('/') ? `/apis/${type.apiVersion}` : `/api/${type.apiVersion}`
   return namespace === undefined || namespace === ''
@@ -33,11 +34,13 @@ export function collectionPath(type: ResourceType, namespace?: string): string {
     : `${root}/namespaces/${encodeURIComponent(namespace)}/${type.plural}`
 }
 
+/** `/apis/apps/v1/namespaces/shop/deployments/cart/status` */
 export function objectPath(ref: ObjectRef, subresource?: string): string {
   const path = `${collectionPath(ref.type, ref.type.namespaced ? ref.namespace : undefined)}/${encodeURIComponent(ref.name)}`
   return subresource === undefined ? path : `${path}/${subresource}`
 }
 
+/** A reference to this object, whose type must be `type`. */
 export function refOf(type: ResourceType, object: Pick<KubeObject, 'metadata'>): ObjectRef {
   return { type, namespace: object.metadata.namespace, name: object.metadata.name }
 }

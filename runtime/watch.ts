@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { KubeObject } from './object.ts'
-import { ApiError, ConnectionError, isStatus } from './errors.ts'
+import { ApiError, ConnectionError, isStatus, SilenceError } from './errors.ts'
 
 export type WatchEvent =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: KubeObject }
@@ -12,6 +12,9 @@ export type WatchEvent =
 
 /** Code of the ConnectionError for a line that is no event. */
 export const BAD_EVENT = 'BAD_EVENT'
+
+/** Code of the ConnectionError for a watch that says nothing any more. */
+export const SILENT_WATCH = 'SILENT_WATCH'
 
 /** Longest line accepted: etcd's default limit on an object is 1.5 MiB. */
 const MAX_LINE = 16 * 1024 * 1024
@@ -21,7 +24,8 @@ const MAX_LINE = 16 * 1024 * 1024
  * ConnectionError when nothing was heard for `inactivityMs`, when a line is no JSON, or when the connection breaks.
  */
 export async function* readWatch(response: IncomingMessage, inactivityMs: number): AsyncGenerator<WatchEvent> {
-  const timer = setTimeout(() => response.destroy(new Error(`silent for ${inactivityMs / 1000} s`)), inactivityMs)
+  const silent = Object.assign(new SilenceError(`silent for ${inactivityMs / 1000} s`), { code: SILENT_WATCH })
+  const timer = setTimeout(() => response.destroy(silent), inactivityMs)
   response.setEncoding('utf8')
   let rest = ''
   try {

@@ -5,9 +5,11 @@
 #   /bin/bash -c "$(curl -fsSL …/easy_install_lazyload.sh)" v0.1.2 --with-pilot
 #
 # docs/install.md tells of each step. Everything is inside functions, so that a script that was cut off while loading does nothing.
+#
+# Made of scripts/parts/ by "npm run build": edit there.
 set -uo pipefail
 
-# --- the same in easy_install_lazyload.sh and easy_uninstall_lazyload.sh (a test compares) ---
+# --- the same in easy_install_lazyload.sh and easy_uninstall_lazyload.sh ---
 
 # Where the files of a release are: $BASE_URL/<tag or commit>/<path>.
 BASE_URL=${SLIMEBOOT_BASE_URL:-https://raw.githubusercontent.com/slime-io/lazyload}
@@ -113,6 +115,8 @@ denied_rights() {
 
 # --- end of what is the same ---
 
+# --- arguments ---
+
 # The list of tags, latest first; a mirror sets SLIMEBOOT_BASE_URL and SLIMEBOOT_TAGS_URL.
 TAGS_URL=${SLIMEBOOT_TAGS_URL:-https://api.github.com/repos/slime-io/lazyload/tags}
 TIMEOUT=300
@@ -174,6 +178,8 @@ parse_arguments() {
   [ -z "$FILE" ] || [ "$FILE" = - ] || [ -r "$FILE" ] || usage_error "$FILE cannot be read."
 }
 
+# --- the files that are applied: beside this script, of a named release, of the latest one ---
+
 # The files that are applied: deploy.yaml and boot.yaml in $WORK. Sets TAG when it is looked up. No kubectl before this is done.
 get_files() {
   local path
@@ -225,6 +231,18 @@ prepare_files() {
   namespace: $NAMESPACE/" "$WORK/slimeboot_lazyload${PILOT:+_pilot}.yaml" >"$WORK/boot.yaml"
   fi
 }
+
+# Documents of standard input whose kind is (keep) or is not (drop) among the words that follow.
+documents() {
+  awk -v mode="$1" -v kinds=" ${*:2} " '
+    function flush() { if (text != "" && (index(kinds, " " kind " ") > 0) == (mode == "keep")) printf "---\n%s", text; text = ""; kind = "" }
+    /^---/ { flush(); next }
+    { text = text $0 "\n" }
+    /^kind: / { kind = $2 }
+    END { flush() }'
+}
+
+# --- what must hold before anything is changed ---
 
 check_istio() {
   local missing='' known kind found version broken='^(1\.9\.9|1\.10\.[56]|1\.11\.[4-7]|1\.12\.)'
@@ -304,15 +322,7 @@ check_rights() {
   exit 3
 }
 
-# Documents of standard input whose kind is (keep) or is not (drop) among the words that follow.
-documents() {
-  awk -v mode="$1" -v kinds=" ${*:2} " '
-    function flush() { if (text != "" && (index(kinds, " " kind " ") > 0) == (mode == "keep")) printf "---\n%s", text; text = ""; kind = "" }
-    /^---/ { flush(); next }
-    { text = text $0 "\n" }
-    /^kind: / { kind = $2 }
-    END { flush() }'
-}
+# --- the earlier, Helm-based operator ---
 
 # Sets EARLIER to the image of the Helm-based operator where that is what runs, TAKEN to the SlimeBoots that it serves.
 look_for_earlier_operator() {
@@ -341,14 +351,24 @@ stop_earlier_operator() {
   esac
 }
 
-# Says what is there and how to go on or back.
-stopped() {
-  bad "$1"
-  [ ! -s "$WORK/error" ] || detail <"$WORK/error"
-  echo "    What was applied stays. To go on, mend the cause and run this again. To go back, run easy_uninstall_lazyload.sh."
-  [ -z "${EARLIER-}" ] || echo "    The earlier operator ran as $EARLIER; applying its own manifest starts it again."
-  exit "${2:-1}"
+# The earlier operator's records of its releases serve nobody any more once a SlimeBoot is taken over.
+remove_release_secrets() {
+  local namespace name finalizers secrets
+  while read -r namespace name; do
+    [ -n "$name" ] || continue
+    finalizers=$(k get slimeboot "$name" -n "$namespace" -o 'jsonpath={.metadata.finalizers}' 2>/dev/null)
+    if printf '%s' "$finalizers" | grep -Eq "${HELM_FINALIZERS// /|}"; then
+      note "SlimeBoot $namespace/$name still has a finalizer of the earlier operator; run this again when it is Ready."
+      continue
+    fi
+    secrets=$(k get secrets -n "$namespace" --field-selector type=helm.sh/release.v1 -l "owner=helm,name=$name" -o name 2>/dev/null)
+    # shellcheck disable=SC2086 # one word for each Secret
+    [ -z "$secrets" ] || k delete -n "$namespace" $secrets >/dev/null || note "Helm's release Secrets in namespace $namespace could not be deleted; they do no harm."
+    ok "SlimeBoot $namespace/$name is taken over from the earlier operator"
+  done <<<"$TAKEN"
 }
+
+# --- the operator ---
 
 apply_operator() {
   local changed
@@ -413,6 +433,17 @@ pod_causes() {
   k get deployment slime-boot -n "$NAMESPACE" -o "go-template={{range .status.conditions}}{{if eq .type \"ReplicaFailure\"}}{{.reason}}: {{.message}}{{\"\\n\"}}{{end}}{{end}}" 2>/dev/null
 }
 
+# Says what is there and how to go on or back.
+stopped() {
+  bad "$1"
+  [ ! -s "$WORK/error" ] || detail <"$WORK/error"
+  echo "    What was applied stays. To go on, mend the cause and run this again. To go back, run easy_uninstall_lazyload.sh."
+  [ -z "${EARLIER-}" ] || echo "    The earlier operator ran as $EARLIER; applying its own manifest starts it again."
+  exit "${2:-1}"
+}
+
+# --- the SlimeBoot ---
+
 apply_slimeboot() {
   local exists=''
   if k get crd slimeboots.config.netease.com -o name >/dev/null 2>&1; then exists=$(k get slimeboot lazyload -n "$NAMESPACE" --ignore-not-found -o name 2>/dev/null)
@@ -469,22 +500,7 @@ ready_of() {
   k get slimeboot "$2" -n "$1" -o 'go-template={{.metadata.generation}}{{with .status}}{{range .conditions}}{{if eq .type "Ready"}} {{or .observedGeneration 0}} {{.status}} {{.reason}} {{.message}}{{end}}{{end}}{{end}}' 2>/dev/null | tr '\n' "$LINE_END"
 }
 
-# The earlier operator's records of its releases serve nobody any more once a SlimeBoot is taken over.
-remove_release_secrets() {
-  local namespace name finalizers secrets
-  while read -r namespace name; do
-    [ -n "$name" ] || continue
-    finalizers=$(k get slimeboot "$name" -n "$namespace" -o 'jsonpath={.metadata.finalizers}' 2>/dev/null)
-    if printf '%s' "$finalizers" | grep -Eq "${HELM_FINALIZERS// /|}"; then
-      note "SlimeBoot $namespace/$name still has a finalizer of the earlier operator; run this again when it is Ready."
-      continue
-    fi
-    secrets=$(k get secrets -n "$namespace" --field-selector type=helm.sh/release.v1 -l "owner=helm,name=$name" -o name 2>/dev/null)
-    # shellcheck disable=SC2086 # one word for each Secret
-    [ -z "$secrets" ] || k delete -n "$namespace" $secrets >/dev/null || note "Helm's release Secrets in namespace $namespace could not be deleted; they do no harm."
-    ok "SlimeBoot $namespace/$name is taken over from the earlier operator"
-  done <<<"$TAKEN"
-}
+# --- the order of it all ---
 
 main() {
   local before

@@ -6,9 +6,11 @@
 #   /bin/bash -c "$(curl -fsSL …/easy_uninstall_lazyload.sh)"
 #
 # docs/uninstall.md tells of each step. Everything is inside functions, so that a script that was cut off while loading does nothing.
+#
+# Made of scripts/parts/ by "npm run build": edit there.
 set -uo pipefail
 
-# --- the same in easy_install_lazyload.sh and easy_uninstall_lazyload.sh (a test compares) ---
+# --- the same in easy_install_lazyload.sh and easy_uninstall_lazyload.sh ---
 
 # Where the files of a release are: $BASE_URL/<tag or commit>/<path>.
 BASE_URL=${SLIMEBOOT_BASE_URL:-https://raw.githubusercontent.com/slime-io/lazyload}
@@ -114,11 +116,13 @@ denied_rights() {
 
 # --- end of what is the same ---
 
+# --- names of what is removed ---
+
 FENCES=servicefences.microservice.slime.io
 BOOTS=slimeboots.config.netease.com
 # Kinds that a SlimeBoot becomes (operator/api/kinds.ts).
 KINDS='envoyfilters.networking.istio.io deployments.apps services configmaps sidecars.networking.istio.io destinationrules.networking.istio.io
-  networkpolicies.networking.k8s.io poddisruptionbudgets.policy serviceaccounts clusterrolebindings.rbac.authorization.k8s.io'
+  networkpolicies.networking.k8s.io poddisruptionbudgets.policy serviceaccounts rolebindings.rbac.authorization.k8s.io clusterrolebindings.rbac.authorization.k8s.io'
 # The operator's objects: "apiVersion Kind name", those in its namespace with a leading dot.
 OPERATOR_OBJECTS='
   rbac.authorization.k8s.io/v1 ClusterRoleBinding slime-boot
@@ -126,6 +130,7 @@ OPERATOR_OBJECTS='
   rbac.authorization.k8s.io/v1 ClusterRole slime-boot
   rbac.authorization.k8s.io/v1 ClusterRole slime-boot-objects
   rbac.authorization.k8s.io/v1 ClusterRole slime-lazyload
+  rbac.authorization.k8s.io/v1 ClusterRole slime-lazyload-leases
   rbac.authorization.k8s.io/v1 ClusterRole slime-global-sidecar-pilot
   rbac.authorization.k8s.io/v1 ClusterRole slimeboot-installer
   rbac.authorization.k8s.io/v1 ClusterRole slimeboot-binder
@@ -137,6 +142,8 @@ OPERATOR_OBJECTS='
   .coordination.k8s.io/v1 Lease slime-boot
   .v1 ServiceAccount slime-boot'
 POLICIES='slimeboot-namespaces slimeboot-roles slimeboot-spec'
+
+# --- arguments ---
 
 TIMEOUT=300
 PATIENCE=45
@@ -206,6 +213,8 @@ run_script_of_release() {
   exit
 }
 
+# --- what must hold before anything is changed ---
+
 has_crd() { k get crd "$1" -o name >/dev/null 2>&1; }
 
 # The operator's namespace, wherever it is.
@@ -239,6 +248,27 @@ check_rights() {
   echo '    Ask an administrator of the cluster for them, or to run this script. Nothing was changed.'
   exit 3
 }
+
+# --- deleting by manifests that name just the objects ---
+
+# Lines "apiVersion Kind namespace name" (namespace "-" for none) to manifests that name just that.
+as_manifests() {
+  awk 'NF >= 4 { printf "---\napiVersion: %s\nkind: %s\nmetadata:\n  name: \"%s\"\n", $1, $2, $4; if ($3 != "-") printf "  namespace: \"%s\"\n", $3 }'
+}
+
+# Deletes what standard input names; what is refused is kept for the report.
+remove_manifests() {
+  cat >"$WORK/delete.yaml"
+  [ -s "$WORK/delete.yaml" ] || return 0
+  k delete --ignore-not-found --wait=false -f "$WORK/delete.yaml" >/dev/null 2>"$WORK/error" || keep_error
+}
+
+# Kinds that the cluster does not know have no objects.
+keep_error() {
+  grep -Ev "no matches for kind|doesn't have a resource type|ensure CRDs are installed first|^Warning:" "$WORK/error" >>"$WORK/refused"
+}
+
+# --- ServiceFences and their Sidecars ---
 
 # The lazyload controllers would make the ServiceFences of labelled namespaces anew while they are deleted.
 stop_controllers() {
@@ -294,22 +324,7 @@ fence_sidecars() {
   k get sidecars.networking.istio.io -A -o 'go-template={{range .items}}{{$item := .}}{{range .metadata.ownerReferences}}{{if eq .kind "ServiceFence"}}{{$item.apiVersion}} {{$item.kind}} {{$item.metadata.namespace}} {{$item.metadata.name}}{{"\n"}}{{end}}{{end}}{{end}}' 2>/dev/null
 }
 
-# Lines "apiVersion Kind namespace name" (namespace "-" for none) to manifests that name just that.
-as_manifests() {
-  awk 'NF >= 4 { printf "---\napiVersion: %s\nkind: %s\nmetadata:\n  name: \"%s\"\n", $1, $2, $4; if ($3 != "-") printf "  namespace: \"%s\"\n", $3 }'
-}
-
-# Deletes what standard input names; what is refused is kept for the report.
-remove_manifests() {
-  cat >"$WORK/delete.yaml"
-  [ -s "$WORK/delete.yaml" ] || return 0
-  k delete --ignore-not-found --wait=false -f "$WORK/delete.yaml" >/dev/null 2>"$WORK/error" || keep_error
-}
-
-# Kinds that the cluster does not know have no objects.
-keep_error() {
-  grep -Ev "no matches for kind|doesn't have a resource type|ensure CRDs are installed first|^Warning:" "$WORK/error" >>"$WORK/refused"
-}
+# --- SlimeBoots, with an operator that does its work ---
 
 # "namespace name resourceVersion finalizer,…" of each SlimeBoot.
 list_boots() {
@@ -360,6 +375,8 @@ remove_boots() {
   done
   note "The operator does not do it ($problem): removing what SlimeBoots installed with your rights"
 }
+
+# --- what SlimeBoots own, where the operator does not remove it ---
 
 # Lists "apiVersion Kind namespace name catch-all finalizers" of every object that a SlimeBoot owns: our annotation names the object
 # itself, or it is of the Helm release of a SlimeBoot that the earlier operator served. Not what deletion-policy "orphan" keeps.
@@ -417,6 +434,13 @@ remove_owned() {
   ok "$(wc -l <"$WORK/owned" | tr -d ' ') objects of SlimeBoots are deleted"
 }
 
+# What a SlimeBoot owns and is still there, each with what blocks it.
+owned_survivors() {
+  owned_objects | awk '{
+    id = $2 "/" ($3 == "-" ? "" : $3 "/") $4
+    printf "%s: %s\n", id, $6 == "-" || $6 == "foregroundDeletion," ? "still there; your rights or the API server refused, see below" : "finalizer " substr($6, 1, length($6) - 1) }'
+}
+
 # Lets SlimeBoots go of which nothing is left: takes our finalizer and the earlier operator's two, leaves others.
 release_boots() {
   local namespace name version finalizers finalizer rest
@@ -434,13 +458,6 @@ release_boots() {
       *uninstall*) k delete secrets -n "$namespace" --field-selector type=helm.sh/release.v1 -l "owner=helm,name=$name" >/dev/null 2>&1 </dev/null ;;
     esac
   done <<<"$(list_boots)"
-}
-
-# What a SlimeBoot owns and is still there, each with what blocks it.
-owned_survivors() {
-  owned_objects | awk '{
-    id = $2 "/" ($3 == "-" ? "" : $3 "/") $4
-    printf "%s: %s\n", id, $6 == "-" || $6 == "foregroundDeletion," ? "still there; your rights or the API server refused, see below" : "finalizer " substr($6, 1, length($6) - 1) }'
 }
 
 remove_what_boots_own() {
@@ -475,9 +492,14 @@ remove_what_boots_own() {
   ok 'SlimeBoots are gone'
 }
 
+# --- the operator, its CustomResourceDefinitions and its namespace ---
+
 remove_operator() {
-  local policy version kind name
+  local policy version kind name deadline=$((SECONDS + 15))
   : >"$WORK/refused"
+  # Its pods first: they end, and give their Lease back, while they have their rights.
+  echo "apps/v1 Deployment $NAMESPACE slime-boot" | as_manifests | remove_manifests
+  while [ -n "$(k get pods -n "$NAMESPACE" -l name=slime-boot -o name 2>/dev/null)" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.2; done
   if [ "$MINOR" -ge 30 ]; then
     for policy in $POLICIES; do
       printf 'admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding - %s\nadmissionregistration.k8s.io/v1 ValidatingAdmissionPolicy - %s\n' "$policy" "$policy"
@@ -518,7 +540,7 @@ foreign_objects() {
   kinds=$(k api-resources --namespaced --verbs=list -o name 2>"$WORK/error" | grep -Ev '^(events(\.events\.k8s\.io)?|endpoints|pods\.metrics\.k8s\.io)$' | tr '\n' ',')
   [ ! -s "$WORK/error" ] || { detail <"$WORK/error"; return 0; }
   k get "${kinds%,}" -n "$NAMESPACE" --ignore-not-found -o 'go-template={{range .items}}{{if not .metadata.ownerReferences}}{{.kind}} {{.metadata.name}}{{with .type}} {{.}}{{end}}{{"\n"}}{{end}}{{end}}' 2>&1 |
-    grep -Ev '^(ConfigMap (kube-root-ca\.crt|istio-ca-root-cert|istio-ca-crl)|ServiceAccount default|Secret .* kubernetes\.io/service-account-token|Lease slime-boot|No resources found.*)$' | grep .
+    grep -Ev '^(ConfigMap (kube-root-ca\.crt|istio-ca-root-cert|istio-ca-crl)|ServiceAccount default|Secret .* kubernetes\.io/service-account-token|Lease .*|No resources found.*)$' | grep .
 }
 
 remove_namespace() {
@@ -550,6 +572,8 @@ survivor() {
   printf '%s\n' "$2" | detail
   SURVIVED=yes
 }
+
+# --- the order of it all ---
 
 main() {
   local before

@@ -22,7 +22,7 @@ Generated from the CRDs; \`kubectl explain slimeboot.spec --recursive\` tells th
 |---|---|---|
 | \`config.netease.com/suspend\` | \`"true"\` | nothing is applied, repaired or pruned until it is removed; deletion still works |
 | \`config.netease.com/reconcile-at\` | anything new | reconcile now |
-| \`config.netease.com/adopt\` | \`"true"\` | take over objects of the rendered names that exist already; never Istio's own ConfigMap |
+| \`config.netease.com/adopt\` | \`"true"\` | take over objects of the rendered names that exist already; never Istio's own ConfigMap, a binding to another role, or one by which others have the role |
 | \`config.netease.com/create-namespaces\` | \`"true"\` | create missing target namespaces; they are never deleted |
 | \`config.netease.com/deletion-policy\` | \`orphan\` | deleting the SlimeBoot lets go of its objects instead of deleting them |
 `

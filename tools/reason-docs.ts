@@ -9,7 +9,7 @@ const INTRODUCTION = `# Troubleshooting, by message
 
 Generated from operator/api/reasons.ts.
 
-Start with \`slimeboot status\` (or \`kubectl describe slimeboot\`): the SlimeBoot, each object with its state and cause, the last Events. \`kubectl get slimeboot\` shows READY and REASON; the reason is one of these. Conditions follow kstatus: \`Ready\` tells all, \`Reconciling\` that work goes on, \`Stalled\` that somebody has to act. What can heal by itself is looked at again every 20 seconds.
+Start with \`slimeboot status\` (or \`kubectl describe slimeboot\`): the SlimeBoot, each object with its state and cause, the last Events. \`kubectl get slimeboot\` shows READY and REASON; the reason is one of these. Conditions follow kstatus: \`Ready\` tells all, \`Reconciling\` that work goes on, \`Stalled\` that somebody has to act. What can heal by itself is looked at again every 15 seconds.
 
 Before an installation: \`slimeboot preflight -f FILE\` lists all that is missing at once.
 `

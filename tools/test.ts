@@ -28,7 +28,7 @@ const { values, positionals } = parseArgs({
     name: { type: 'string', short: 'n' },
   },
 })
-const files = positionals.length > 0 ? positionals.map((file) => resolve(file)) : globSync(join(ROOT, 'test/**/*.test.ts')).sort()
+const files = positionals.length > 0 ? positionals.map((file) => resolve(file)) : testFiles()
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort())
 
@@ -39,6 +39,15 @@ try {
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1
+}
+
+/** The tests in `test/mesh/` need root and minutes: they are run by themselves (`npm run test:mesh`). */
+function testFiles(): readonly string[] {
+  const onMesh = process.env['SLIMEBOOT_MESH'] === '1'
+  return globSync('test/**/*.test.ts', { cwd: ROOT })
+    .filter((file) => file.startsWith(join('test', 'mesh')) === onMesh)
+    .map((file) => join(ROOT, file))
+    .sort()
 }
 
 async function runAll(): Promise<boolean> {

@@ -20,12 +20,12 @@ interface Spec {
   readonly [field: string]: unknown
 }
 
-/** Five objects: a module without a global-sidecar. */
+/** Six objects: a module without a global-sidecar. */
 export function smallBoot(name: string): KubeObject {
   return named(sample('slimeboot_lazyload_no_global_sidecar'), name)
 }
 
-/** Sixteen objects with one namespace: the access-log sample on a current Istio. */
+/** Seventeen objects with one namespace: the access-log sample on a current Istio. */
 export function accessLogBoot(name: string, namespaces: readonly string[]): KubeObject {
   return inNamespaces(named(sample('slimeboot_lazyload_accesslog'), name), namespaces)
 }

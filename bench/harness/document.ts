@@ -1,26 +1,38 @@
-/** docs/performance.svg and the tables of docs/performance.md, from the results of a full run. */
+/** The charts and the tables of docs/performance.md, from the saved results: whatever was run last of each benchmark. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { kubernetesVersion } from '../../local-cluster/versions.ts'
 import { chartOf } from './chart.ts'
-import { markdownTable, type Result } from './report.ts'
+import { markdownTable } from './report.ts'
+import { savedResult, type SavedResult } from './results.ts'
 
 const DOCS = join(import.meta.dirname, '..', '..', 'docs')
-const TABLES = /(<!-- tables -->\n)[\s\S]*(<!-- end of tables -->)/
 
-export function writeDocument(results: readonly Result[]): void {
-  writeFileSync(join(DOCS, 'performance.svg'), chartOf(results.flatMap(({ bars }) => bars)))
+/** A part of the document: `<!-- PART -->` to `<!-- end of PART -->` are its tables, `docs/performance-PART.svg` is its chart. */
+export interface Part {
+  readonly name: string
+  /** In the order of the document. */
+  readonly benchmarks: readonly string[]
+}
+
+/** Returns the benchmarks without a saved result. Throws an Error when the document lacks the place for a part. */
+export function writeDocument(parts: readonly Part[]): readonly string[] {
   const file = join(DOCS, 'performance.md')
-  const day = new Date().toISOString().slice(0, 10)
-  const where = `Measured on ${day}: ${availableParallelism()} cores, Node ${process.versions.node}, Kubernetes ${kubernetesVersion()}.`
-  const sections = results.map(({ title, rows, notes }) =>
-    [`### ${title}`, '', markdownTable(rows), ...notes.flatMap((note) => ['', note]), ''].join('\n'),
-  )
-  const tables = [where, '', ...sections].join('\n')
-  // a function, because a replacement text has signs of its own
-  writeFileSync(
-    file,
-    readFileSync(file, 'utf8').replace(TABLES, (_, begin: string, end: string) => `${begin}\n${tables}\n${end}`),
-  )
+  let text = readFileSync(file, 'utf8')
+  for (const { name, benchmarks } of parts) {
+    const results = benchmarks.map(savedResult).filter((result) => result !== undefined)
+    if (results.length === 0) continue
+    writeFileSync(join(DOCS, `performance-${name}.svg`), chartOf(results.flatMap(({ bars }) => bars)))
+    const place = new RegExp(`(<!-- ${name} -->\\n)[\\s\\S]*(<!-- end of ${name} -->)`)
+    if (!place.test(text)) throw new Error(`${file} has no <!-- ${name} --> with <!-- end of ${name} -->`)
+    // a function, because a replacement text has signs of its own
+    text = text.replace(place, (_, begin: string, end: string) => `${begin}\n${results.map(sectionOf).join('\n')}\n${end}`)
+  }
+  writeFileSync(file, text)
+  return parts.flatMap(({ benchmarks }) => benchmarks).filter((name) => savedResult(name) === undefined)
+}
+
+function sectionOf({ title, rows, notes, measured }: SavedResult): string {
+  const { at, cores, processor, node, kubernetes } = measured
+  const when = `Measured ${at.slice(0, 16).replace('T', ' ')} UTC: ${cores} cores (${processor}), Node ${node}, Kubernetes ${kubernetes}.`
+  return [`### ${title}`, '', markdownTable(rows), ...[...notes, when].flatMap((note) => ['', note]), ''].join('\n')
 }

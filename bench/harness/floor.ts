@@ -2,21 +2,13 @@
  * The floor: what any operator must at least send, from a client that thinks about nothing. Per SlimeBoot one finalizer, the
  * server-side applies of its objects, two status patches and one Event; eight requests in flight.
  */
-import { readFileSync } from 'node:fs'
-import { Pool } from 'undici'
 import { EVENT, SLIMEBOOT, typeOf } from '../../operator/api/kinds.ts'
 import { FIELD_MANAGER, FINALIZER } from '../../operator/api/slimeboot.ts'
 import type { KubeObject } from '../../runtime/object.ts'
 import { collectionPath, objectPath, refOf } from '../../runtime/resource.ts'
+import { createBareClient, type Send } from './bare-client.ts'
 import { objectsOf } from './boots.ts'
-import { IN_FLIGHT, type Stage } from './stage.ts'
-
-interface Send {
-  readonly method: 'PATCH' | 'POST'
-  readonly path: string
-  readonly type: string
-  readonly body: string
-}
+import type { Stage } from './stage.ts'
 
 export interface Floor {
   readonly ms: number
@@ -37,29 +29,9 @@ export async function runFloor(
       objectsOf(boot).filter((object) => !without(object)),
     ),
   )
-  const pool = new Pool(stage.cluster.server, {
-    connections: IN_FLIGHT,
-    pipelining: 1,
-    connect: { ca: readFileSync(stage.cluster.caFile) },
-  })
-  const headers = { authorization: `Bearer ${stage.operatorToken}`, accept: 'application/json', 'user-agent': 'bench-floor' }
-  let next = 0
-  async function work(): Promise<void> {
-    for (let send = sends[next++]; send !== undefined; send = sends[next++]) {
-      const { method, path, type, body } = send
-      const response = await pool.request({ method, path, headers: { ...headers, 'content-type': type }, body })
-      const text = await response.body.text()
-      if (response.statusCode >= 300) throw new Error(`floor: ${method} ${path}: ${response.statusCode} ${text.slice(0, 300)}`)
-    }
-  }
-  // connections are open already when an operator gets something to do
-  await Promise.all(
-    Array.from({ length: IN_FLIGHT }, async () => await (await pool.request({ method: 'GET', path: '/version', headers })).body.dump()),
-  )
-  const from = performance.now()
-  await Promise.all(Array.from({ length: IN_FLIGHT }, work))
-  const ms = performance.now() - from
-  await pool.close()
+  const client = await createBareClient(stage, stage.operatorToken)
+  const ms = await client.each(sends.map((send) => async () => await client.send(send)))
+  await client.close()
   return { ms, requests: sends.length }
 }
 
@@ -100,7 +72,7 @@ function statusOf(boot: KubeObject, status: string, reason: string): unknown {
     mode: 'none',
     modules: [boot.metadata.name],
     moduleNames: boot.metadata.name,
-    objects: { total: 5, ready: 5 },
+    objects: { total: 6, ready: 6 },
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The large cluster, made once in a run: an operator that starts with nothing, then has 50, then 1,000 SlimeBoots of five objects,
+ * The large cluster, made once in a run: an operator that starts with nothing, then has 50, then 1,000 SlimeBoots of six objects,
  * then one more with 300 namespaces. What it took on the way is kept.
  */
 import { type Batch, installBatch, isGated, settle, sumOf } from './batch.ts'

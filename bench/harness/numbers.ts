@@ -13,3 +13,9 @@ export function short(value: number): string {
   if (Math.abs(value) >= 100) return String(Math.round(value))
   return String(Number(value.toPrecision(3)))
 }
+
+/** The value below which this share of the others is: 0.99 for the 99th percentile. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
+}

@@ -1,4 +1,4 @@
-/** The peer: operator-framework's Helm operator of today, built from its Go module, with a small chart that gives the same five objects. */
+/** The peer: operator-framework's Helm operator of today, built from its Go module, with a small chart that gives the same six objects. */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'

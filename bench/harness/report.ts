@@ -1,9 +1,5 @@
 /** What a benchmark found: rows of a table, each with what it is compared to and whether the target is reached. */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { short } from './numbers.ts'
-
-export const RESULTS = join(import.meta.dirname, '..', 'results')
 
 export interface Row {
   readonly what: string
@@ -79,10 +75,4 @@ export function textTable({ title, rows, notes }: Result): string {
 export function markdownTable(rows: readonly Row[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   return [line(HEAD), line(HEAD.map(() => '---')), ...cellsOf(rows).map(line)].join('\n')
-}
-
-export function saveResult(result: Result): void {
-  mkdirSync(RESULTS, { recursive: true })
-  const rows = result.rows.map((row) => ({ ...row, compared: compared(row), met: isMet(row) }))
-  writeFileSync(join(RESULTS, `${result.name}.json`), `${JSON.stringify({ ...result, rows }, null, 2)}\n`)
 }

@@ -22,87 +22,117 @@ export interface DecodedBatch {
   readonly broken: number
 }
 
-const MESSAGE_HTTP_LOGS = 2
-const HTTP_LOGS_ENTRY = 1
-const ENTRY_COMMON = 1
-const ENTRY_REQUEST = 3
-const COMMON_REMOTE = 2
-const COMMON_UPSTREAM_CLUSTER = 15
-const COMMON_DIRECT_REMOTE = 20
-const REQUEST_AUTHORITY = 3
-const ADDRESS_SOCKET = 1
-const SOCKET_ADDRESS = 2
+type Draft = { -readonly [Field in keyof LogEntry]: LogEntry[Field] }
+
+/** Reads the value of the field with this tag, which ends at `end` at the latest; false for a field to skip. */
+type ReadField<Into> = (reader: BinaryReader, tag: number, end: number, into: Into) => boolean
+
+/** Tag of a field that is a message or text. */
+const tagOf = (field: number): number => (field << 3) | WireType.LengthDelimited
+
+const MESSAGE_HTTP_LOGS = tagOf(2)
+const HTTP_LOGS_ENTRY = tagOf(1)
+const ENTRY_COMMON = tagOf(1)
+const ENTRY_REQUEST = tagOf(3)
+const COMMON_REMOTE = tagOf(2)
+const COMMON_UPSTREAM_CLUSTER = tagOf(15)
+const COMMON_DIRECT_REMOTE = tagOf(20)
+const REQUEST_AUTHORITY = tagOf(3)
+const ADDRESS_SOCKET = tagOf(1)
+const SOCKET_ADDRESS = tagOf(2)
 
 /** Reads a StreamAccessLogsMessage. Never throws: what is broken is counted, the other entries are kept. */
 export function decodeBatch(message: Uint8Array): DecodedBatch {
-  const entries: LogEntry[] = []
-  let broken = 0
-  const guarded = (work: () => void): void => {
-    try {
-      work()
-    } catch {
-      broken++
-    }
+  const batch = { entries: [], broken: 0 }
+  try {
+    readFields(new BinaryReader(message), message.length, batch, readMessage)
+  } catch {
+    batch.broken++
   }
-  guarded(() =>
-    eachMessage(message, MESSAGE_HTTP_LOGS, (logs) =>
-      eachMessage(logs, HTTP_LOGS_ENTRY, (entry) => guarded(() => entries.push(decodeEntry(entry)))),
-    ),
-  )
-  return { entries, broken }
+  return batch
 }
 
-function decodeEntry(bytes: Uint8Array): LogEntry {
-  const entry = { directRemote: '', remote: '', upstreamCluster: '', authority: '' }
-  eachField(bytes, (field, reader) => {
-    if (field === ENTRY_COMMON) {
-      eachField(reader.bytes(), (number, common) => {
-        if (number === COMMON_REMOTE) entry.remote = addressOf(common.bytes())
-        else if (number === COMMON_DIRECT_REMOTE) entry.directRemote = addressOf(common.bytes())
-        else if (number === COMMON_UPSTREAM_CLUSTER) entry.upstreamCluster = common.string()
-        else return false
-        return true
-      })
-      return true
-    }
-    if (field !== ENTRY_REQUEST) return false
-    eachField(reader.bytes(), (number, request) => {
-      if (number !== REQUEST_AUTHORITY) return false
-      entry.authority = request.string()
-      return true
-    })
-    return true
-  })
-  return entry
+// One reader for all that a message nests, and no function made for a field: a busy mesh sends a hundred thousand entries a second.
+
+const readMessage: ReadField<{ entries: LogEntry[]; broken: number }> = (reader, tag, end, batch) => {
+  if (tag !== MESSAGE_HTTP_LOGS) return false
+  readFields(reader, endOfField(reader, end), batch, readLogs)
+  return true
+}
+
+const readLogs: ReadField<{ entries: LogEntry[]; broken: number }> = (reader, tag, end, batch) => {
+  if (tag !== HTTP_LOGS_ENTRY) return false
+  const endOfEntry = endOfField(reader, end)
+  const entry: Draft = { directRemote: '', remote: '', upstreamCluster: '', authority: '' }
+  try {
+    readFields(reader, endOfEntry, entry, readEntry)
+    batch.entries.push(entry)
+  } catch {
+    batch.broken++
+    reader.pos = endOfEntry
+  }
+  return true
+}
+
+const readEntry: ReadField<Draft> = (reader, tag, end, entry) => {
+  if (tag === ENTRY_COMMON) readFields(reader, endOfField(reader, end), entry, readCommon)
+  else if (tag === ENTRY_REQUEST) readFields(reader, endOfField(reader, end), entry, readRequest)
+  else return false
+  return true
+}
+
+const readCommon: ReadField<Draft> = (reader, tag, end, entry) => {
+  if (tag === COMMON_REMOTE) entry.remote = readAddress(reader, end)
+  else if (tag === COMMON_DIRECT_REMOTE) entry.directRemote = readAddress(reader, end)
+  else if (tag === COMMON_UPSTREAM_CLUSTER) entry.upstreamCluster = reader.string()
+  else return false
+  return true
+}
+
+const readRequest: ReadField<Draft> = (reader, tag, _, entry) => {
+  if (tag !== REQUEST_AUTHORITY) return false
+  entry.authority = reader.string()
+  return true
 }
 
 /** The IP address of an Address; empty for a pipe or an internal address. */
-function addressOf(bytes: Uint8Array): string {
-  let address = ''
-  eachMessage(bytes, ADDRESS_SOCKET, (socket) =>
-    eachField(socket, (number, reader) => {
-      if (number !== SOCKET_ADDRESS) return false
-      address = reader.string()
-      return true
-    }),
-  )
-  return address
+function readAddress(reader: BinaryReader, end: number): string {
+  const into = { address: '' }
+  readFields(reader, endOfField(reader, end), into, readAddressField)
+  return into.address
 }
 
-/** Visits each occurrence of a field that is a message. */
-function eachMessage(bytes: Uint8Array, wanted: number, visit: (message: Uint8Array) => void): void {
-  eachField(bytes, (field, reader) => {
-    if (field !== wanted) return false
-    visit(reader.bytes())
-    return true
-  })
+const readAddressField: ReadField<{ address: string }> = (reader, tag, end, into) => {
+  if (tag !== ADDRESS_SOCKET) return false
+  readFields(reader, endOfField(reader, end), into, readSocket)
+  return true
 }
 
-/** Visits the length-delimited fields, which all that are wanted are; `read` returns false for one to skip. Throws on broken bytes. */
-function eachField(bytes: Uint8Array, read: (field: number, reader: BinaryReader) => boolean): void {
-  const reader = new BinaryReader(bytes)
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag()
-    if (wireType !== WireType.LengthDelimited || !read(field, reader)) reader.skip(wireType, field)
+const readSocket: ReadField<{ address: string }> = (reader, tag, _, into) => {
+  if (tag !== SOCKET_ADDRESS) return false
+  into.address = reader.string()
+  return true
+}
+
+/** Visits the fields up to `end`. Throws on broken bytes. */
+function readFields<Into>(reader: BinaryReader, end: number, into: Into, read: ReadField<Into>): void {
+  while (reader.pos < end) {
+    const tag = reader.uint32()
+    if (!read(reader, tag, end, into)) skip(reader, tag, end)
   }
+  if (reader.pos !== end) throw new RangeError('a field ends after its message')
+}
+
+function skip(reader: BinaryReader, tag: number, end: number): void {
+  const type: WireType = tag & 7
+  // the reader's own skip makes a view of what it skips
+  if (type === WireType.LengthDelimited) reader.pos = endOfField(reader, end)
+  else reader.skip(type, tag >>> 3)
+}
+
+/** Reads the length of a field: where it ends. */
+function endOfField(reader: BinaryReader, end: number): number {
+  const length = reader.uint32()
+  if (length > end - reader.pos) throw new RangeError('a field ends after its message')
+  return reader.pos + length
 }

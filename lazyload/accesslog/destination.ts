@@ -1,6 +1,7 @@
 /** Which host a logged request was for, as its caller must know it (spec 3.2, for global-sidecars that are Envoy). */
-import { isHostName, withoutPort } from '../mesh/host-name.ts'
 import { learnableHost } from '../learn/metric-key.ts'
+import { isHostName, withoutPort } from '../mesh/host-name.ts'
+import { remember } from '../mesh/remember.ts'
 import type { LogEntry } from './decode.ts'
 
 export interface DestinationLookup {
@@ -17,16 +18,24 @@ export interface DestinationLookup {
  */
 export function destinationsOf({ upstreamCluster, authority }: LogEntry, namespace: string, lookup: DestinationLookup): readonly string[] {
   const reached = hostOfCluster(upstreamCluster)
-  if (reached === undefined) return []
+  if (reached === '') return NONE
   const asked = lookup.resolve(withoutPort(authority), namespace)
   const covered = asked !== undefined && (asked === reached || lookup.destinationsOf(asked).includes(reached))
-  const hosts = covered ? [asked] : [asked, reached]
-  return hosts.filter((host) => host !== undefined && learnableHost(host, namespace, () => true) !== undefined) as readonly string[]
+  const hosts = asked === undefined ? [reached] : covered ? [asked] : [asked, reached]
+  return hosts.filter(isLearnable)
 }
 
-/** `details.default.svc.cluster.local` of `outbound|9080|v1|details.default.svc.cluster.local`, also in the spelling of SNI routing, `outbound_.9080_.v1_.details…`. */
-function hostOfCluster(cluster: string): string | undefined {
+const NONE: readonly string[] = []
+
+/** Of a full host name. */
+const isLearnable = remember((host) => learnableHost(host, '', () => true) !== undefined)
+
+/**
+ * `details.default.svc.cluster.local` of `outbound|9080|v1|details.default.svc.cluster.local`, also in the spelling of SNI routing,
+ * `outbound_.9080_.v1_.details…`; empty for any other cluster.
+ */
+const hostOfCluster = remember((cluster) => {
   const parts = cluster.startsWith('outbound_.') ? cluster.split('_.') : cluster.split('|')
   const host = parts.length === 4 && parts[0] === 'outbound' ? parts[3]!.toLowerCase() : ''
-  return isHostName(host) && host.includes('.') ? host : undefined
-}
+  return isHostName(host) && host.includes('.') ? host : ''
+})

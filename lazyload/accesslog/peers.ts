@@ -32,8 +32,8 @@ export function grantOf(address: string, { mode, clusterNamespace, servicesOf, c
   return mode === 'namespace' && namespaces.length > 0 ? { namespaces: new Set(namespaces) } : undefined
 }
 
-/** The address in what gRPC calls a peer: `10.0.0.1:1234`, `[::ffff:10.0.0.1]:1234`, `ipv6:[::1]:1234`. */
+/** The address in what gRPC calls a peer: `10.0.0.1:1234`, `[::ffff:10.0.0.1]:1234`, `ipv6:[::1]:1234`; canonical, so the first two are one. */
 export function addressOfPeer(peer: string): string {
   const text = peer.replace(/^ipv[46]:/, '').replace(/:\d+$/, '')
-  return text.replace(/^\[/, '').replace(/\]$/, '')
+  return canonicalAddress(text.replace(/^\[/, '').replace(/\]$/, ''))
 }

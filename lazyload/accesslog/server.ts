@@ -2,6 +2,7 @@
 import { Server, ServerCredentials, type ServerReadableStream, type sendUnaryData, status } from '@grpc/grpc-js'
 import type { Address } from '../../runtime/health-server.ts'
 import { sleep } from '../../runtime/sleep.ts'
+import { listenForConnections } from './connections.ts'
 import { addressOfPeer, type Grant } from './peers.ts'
 
 export interface AccessLogServerOptions {
@@ -13,6 +14,8 @@ export interface AccessLogServerOptions {
   readonly onRefused: (address: string) => void
   /** How long a stream may wait until its sender is known as a global-sidecar, milliseconds. */
   readonly patienceMs?: number
+  /** After so long without a word a peer is asked whether it is still there, milliseconds. */
+  readonly keepaliveMs?: number
 }
 
 export interface AccessLogServer {
@@ -24,6 +27,7 @@ export interface AccessLogServer {
 
 const METHOD = '/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs'
 const PATIENCE_MS = 5000
+const KEEPALIVE_MS = 30_000
 const LOOK_MS = 100
 /** Senders that nobody knows yet; more are refused at once. */
 const MAX_WAITING = 200
@@ -45,18 +49,18 @@ const SERVICE = {
 const OPTIONS = {
   // Envoy flushes at 16 KB, after the node description of its first message
   'grpc.max_receive_message_length': 4 * 1024 * 1024,
-  // a peer that vanished without a word
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
-  'grpc.keepalive_permit_without_calls': 1,
   // one connection of an Envoy has one stream per worker thread
   'grpc.max_concurrent_streams': 256,
+  // what waits unread is bounded by flow control, far below this; MiB
+  'grpc-node.max_session_memory': 16,
+  // an Envoy that logs has a stream
+  'grpc.max_connection_idle_ms': 300_000,
 } as const
 
 /** Resolves when it listens. Throws an Error that says why it cannot. */
 export async function startAccessLogServer(options: AccessLogServerOptions): Promise<AccessLogServer> {
-  const { address, grantOf, receive, onRefused, patienceMs = PATIENCE_MS } = options
-  const server = new Server(OPTIONS)
+  const { address, grantOf, receive, onRefused, patienceMs = PATIENCE_MS, keepaliveMs = KEEPALIVE_MS } = options
+  const server = new Server({ ...OPTIONS, 'grpc.keepalive_time_ms': keepaliveMs, 'grpc.keepalive_timeout_ms': keepaliveMs / 3 })
   const stop = new AbortController()
   let streams = 0
   let waiting = 0
@@ -110,30 +114,22 @@ export async function startAccessLogServer(options: AccessLogServerOptions): Pro
       void serve(call, done)
     },
   })
-  const port = await listen(server, address)
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
+  const connections = await listenForConnections({
+    address,
+    isKnown: (sender) => grantOf(sender) !== undefined,
+    accept: (socket) => injector.injectConnection(socket),
+    onRefused,
+    // its streams are told why before
+    patienceMs: 2 * patienceMs,
+  })
   return {
-    port,
+    port: connections.port,
     streams: () => streams,
     close() {
       stop.abort()
+      connections.close()
       server.forceShutdown()
     },
-  }
-}
-
-/** On all addresses, IPv4 and IPv6, unless one is given; a machine without IPv6 has only the former. */
-async function listen(server: Server, { host, port }: Address): Promise<number> {
-  const bind = (at: string): Promise<number> =>
-    new Promise((resolve, reject) =>
-      server.bindAsync(`${at}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      ),
-    )
-  if (host !== undefined) return await bind(host.includes(':') ? `[${host}]` : host)
-  try {
-    return await bind('[::]')
-  } catch (error) {
-    if (!(error instanceof Error) || !/EAFNOSUPPORT|EADDRNOTAVAIL/.test(error.message)) throw error
-    return await bind('0.0.0.0')
   }
 }

@@ -20,13 +20,12 @@ export function createAccessLogSource(options: AccessLogSourceOptions) {
   /** The fences that `entry` teaches, and their new hosts, counted. */
   function take(entry: LogEntry, { namespaces }: Grant, found: Map<string, Map<string, number>>): EntryResult {
     const address = entry.directRemote === '' ? entry.remote : entry.directRemote
-    const services = (address === '' ? [] : servicesOf(canonicalAddress(address))).filter(
-      (service) => namespaces === undefined || namespaces.has(namespaceOf(service)),
-    )
-    if (services.length === 0) return 'no-source'
-    let result: EntryResult = 'no-destination'
-    for (const service of services) {
-      for (const host of destinationsOf(entry, namespaceOf(service), options)) {
+    let result: EntryResult = 'no-source'
+    for (const service of address === '' ? [] : servicesOf(canonicalAddress(address))) {
+      const namespace = namespaceOf(service)
+      if (namespaces !== undefined && !namespaces.has(namespace)) continue
+      if (result === 'no-source') result = 'no-destination'
+      for (const host of destinationsOf(entry, namespace, options)) {
         const hosts = found.get(service) ?? new Map<string, number>()
         found.set(service, hosts.set(host, (hosts.get(host) ?? 0) + 1))
         result = 'learnable'

@@ -1,5 +1,6 @@
 /** Which namespaces are fenced by label: `general.autoFence` and what belongs to it. */
 import type { ConfigReader } from '../config-reader.ts'
+import { type LabelSelector, readLabelSelector } from './label-selector.ts'
 
 export interface AutoFenceConfig {
   readonly enabled: boolean
@@ -8,14 +9,18 @@ export interface AutoFenceConfig {
   /** Empty: all namespaces but those of `excluded`. */
   readonly included: readonly string[]
   readonly excluded: readonly string[]
+  /** Namespaces that one of them selects by its labels; undefined: all. */
+  readonly selectors: readonly LabelSelector[] | undefined
 }
 
 /** On unless `autoFence` says no: the tutorial has no such switch. */
 export function readAutoFence(general: ConfigReader): AutoFenceConfig {
+  const selectors = general.objects('managementSelectors').map(readLabelSelector)
   return {
     enabled: general.flag(true, 'autoFence'),
     defaultFence: general.flag(false, 'defaultFence'),
     included: general.list('whiteNamespaceList'),
     excluded: general.list('blackNamespaceList'),
+    selectors: selectors.length === 0 ? undefined : selectors,
   }
 }

@@ -2,6 +2,7 @@
 import type { KubeObject } from '../../runtime/object.ts'
 import { selectorOf } from '../mesh/known-hosts.ts'
 import type { AutoFenceConfig } from './config.ts'
+import { matchesSelector } from './label-selector.ts'
 
 export const FENCED_LABEL = 'slime.io/serviceFenced'
 export const CREATED_BY_LABEL = 'app.kubernetes.io/created-by'
@@ -25,18 +26,19 @@ export function isFenced(serviceLabel: string | undefined, namespaceLabel: strin
 
 /**
  * Whether there is to be a fence for `service`. Never for one without a selector (no pods of it could be meant), for a
- * global-sidecar (it must know everything), in the system's namespaces, or in one that is excluded.
+ * global-sidecar (it must know everything), in the system's namespaces, or in one that the configuration leaves out.
  */
 export function wantsFence(service: KubeObject, namespace: KubeObject, options: DecisionOptions): boolean {
   const { name } = service.metadata
   const selector = selectorOf(service)
   if (selector === undefined || Object.keys(selector).length === 0 || name === GLOBAL_SIDECAR) return false
-  if (!isManaged(namespace.metadata.name, options)) return false
+  if (!isManaged(namespace, options)) return false
   return isFenced(service.metadata.labels?.[FENCED_LABEL], namespace.metadata.labels?.[FENCED_LABEL], options.defaultFence)
 }
 
-function isManaged(namespace: string, { system, included, excluded }: DecisionOptions): boolean {
-  return !system.has(namespace) && !excluded.includes(namespace) && (included.length === 0 || included.includes(namespace))
+function isManaged({ metadata: { name, labels = {} } }: KubeObject, { system, included, excluded, selectors }: DecisionOptions): boolean {
+  if (system.has(name) || excluded.includes(name) || (included.length > 0 && !included.includes(name))) return false
+  return selectors === undefined || selectors.some((selector) => matchesSelector(selector, labels))
 }
 
 /** True for a fence that labels made, as long as it says so: without this label it is the user's, with it ours. */

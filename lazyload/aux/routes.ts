@@ -4,9 +4,11 @@ import type { Logger } from 'winston'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Answer } from '../../runtime/health-server.ts'
 import type { KubeObject } from '../../runtime/object.ts'
+import type { RequestLog } from '../log/request-log.ts'
 
 export interface RouteOptions {
   readonly log: Logger
+  readonly requestLog: RequestLog
   /** Name of the module, first part of its own paths. */
   readonly module: string
   readonly fences: () => Iterable<KubeObject>
@@ -14,28 +16,58 @@ export interface RouteOptions {
   readonly reset: (fence: KubeObject) => Promise<boolean>
 }
 
+interface Level {
+  readonly name: string
+  /** For messages. */
+  readonly choices: string
+  readonly now: () => string | number
+  /** False for a level that is none. */
+  readonly set: (wanted: string) => boolean
+}
+
 const LEVELS: Readonly<Record<string, string>> = { debug: 'debug', info: 'info', warn: 'warn', warning: 'warn', error: 'error' }
 const REMEDY = 'Only from the pod itself: kubectl port-forward, or kubectl debug.'
 
 /**
- * `GET /log/slime`, `PUT /log/slime?level=debug`, `POST /<module>/debug/svfReset?ns=NAMESPACE[&name=FENCE]` (also GET, as upstream).
+ * `GET /log/slime`, `PUT /log/slime?level=debug`, the same with a number for `/log/k`,
+ * `POST /<module>/debug/svfReset?ns=NAMESPACE[&name=FENCE]` (also GET, as upstream).
  * The port has no authentication, so what changes something is only for callers on the pod's loopback.
  */
 export function createRoutes({
   log,
+  requestLog,
   module,
   fences,
   reset,
 }: RouteOptions): (request: IncomingMessage, url: URL) => Promise<Answer | undefined> {
-  function logLevel(request: IncomingMessage, level: string | null): Answer {
-    if (request.method === 'GET') return { code: 200, text: `Slime log level is ${log.level}.\n` }
+  function level(request: IncomingMessage, { name, choices, now, set }: Level, wanted: string): Answer {
+    if (request.method === 'GET') return { code: 200, text: `${name} level is ${now()}.\n` }
     if (request.method !== 'PUT' && request.method !== 'POST') return { code: 405, text: 'Wrong request method\n' }
-    const wanted = LEVELS[level?.toLowerCase() ?? '']
-    if (wanted === undefined) return { code: 400, text: `level must be one of debug, info, warning, error; got "${level ?? ''}"\n` }
     if (!isLocal(request)) return { code: 403, text: `${REMEDY}\n` }
-    log.info('log level set', { level: wanted })
-    log.level = wanted
-    return { code: 200, text: `Slime log level is ${wanted}.\n` }
+    if (!set(wanted)) return { code: 400, text: `level must be ${choices}; got "${wanted}"\n` }
+    log.info('level set', { of: name, level: now() })
+    return { code: 200, text: `${name} level is ${now()}.\n` }
+  }
+
+  const slime: Level = {
+    name: 'Slime log',
+    choices: 'one of debug, info, warning, error',
+    now: () => log.level,
+    set(wanted) {
+      const known = LEVELS[wanted.toLowerCase()]
+      log.level = known ?? log.level
+      return known !== undefined
+    },
+  }
+  const klog: Level = {
+    name: 'Klog',
+    choices: 'a whole number',
+    now: () => requestLog.verbosity,
+    set(wanted) {
+      if (!/^\d{1,2}$/.test(wanted)) return false
+      requestLog.verbosity = Number(wanted)
+      return true
+    },
   }
 
   async function svfReset(request: IncomingMessage, params: URLSearchParams): Promise<Answer> {
@@ -53,7 +85,8 @@ export function createRoutes({
   }
 
   return async (request, { pathname, searchParams }) => {
-    if (pathname === '/log/slime') return logLevel(request, searchParams.get('level'))
+    if (pathname === '/log/slime') return level(request, slime, searchParams.get('level') ?? '')
+    if (pathname === '/log/k') return level(request, klog, searchParams.get('level') ?? '')
     if (pathname === `/${module}/debug/svfReset` && ['GET', 'POST'].includes(request.method ?? ''))
       return await svfReset(request, searchParams)
     return undefined

@@ -5,6 +5,7 @@ import { type Address, startHealthServer } from '../../runtime/health-server.ts'
 import type { KubeObject } from '../../runtime/object.ts'
 import type { LazyloadConfig } from '../config.ts'
 import { type HealthState, liveChecks, readyChecks } from '../health.ts'
+import type { RequestLog } from '../log/request-log.ts'
 import { resetFence } from '../learn/reset.ts'
 import type { LazyloadMetrics } from '../metrics.ts'
 import { createRoutes } from './routes.ts'
@@ -14,13 +15,15 @@ export interface AuxOptions {
   readonly health: HealthState
   readonly metrics: LazyloadMetrics
   readonly log: Logger
+  readonly requestLog: RequestLog
   readonly fences: () => Iterable<KubeObject>
   readonly client: Pick<Client, 'get' | 'mergePatch'>
 }
 
-/** Serves /modules/livez, /modules/readyz, /metrics, /log/slime and the reset. Throws an Error that says why it cannot. */
-export async function startAux({ config, health, metrics, log, fences, client }: AuxOptions): Promise<{ readonly close: () => void }> {
-  const handle = createRoutes({ log, module: config.name, fences, reset: async (fence) => await resetFence(client, fence) })
+/** Serves /modules/livez, /modules/readyz, /metrics, /log/slime, /log/k and the reset. Throws an Error that says why it cannot. */
+export async function startAux(options: AuxOptions): Promise<{ readonly close: () => void }> {
+  const { config, health, metrics, log, requestLog, fences, client } = options
+  const handle = createRoutes({ log, requestLog, module: config.name, fences, reset: async (fence) => await resetFence(client, fence) })
   const base = {
     alias: '/modules',
     live: () => liveChecks(health),

@@ -13,8 +13,8 @@ export function readAliases(general: ConfigReader): readonly AliasRule[] {
   return general.objects('domainAliases').map((rule) => {
     const pattern = rule.parsed(/$^/g, (value) => new RegExp(String(value).replaceAll('(?P<', '(?<'), 'g'), 'pattern')
     const templates = rule.list('templates')
-    if (rule.value('pattern') === undefined || templates.length === 0)
-      rule.problems.push('general.domainAliases needs pattern and templates in each entry')
+    if (rule.value('pattern') === undefined) rule.problems.push(`${rule.at('pattern')} is required`)
+    if (templates.length === 0) rule.problems.push(`${rule.at('templates')} is required: what a match stands for`)
     return { pattern, templates }
   })
 }

@@ -106,7 +106,8 @@ function age(
   const before = isLearned(previous[host]?.source) ? previous[host] : undefined
   const source = before?.source ?? input.source
   const learnedAt = before?.learnedAt ?? new Date(now).toISOString()
-  const idleAt = maxIdleMs === undefined ? undefined : Date.parse(learnedAt) + maxIdleMs
+  // Prometheus says itself what is called no more
+  const idleAt = maxIdleMs === undefined || input.source !== 'accesslog' ? undefined : Date.parse(learnedAt) + maxIdleMs
   if (idleAt !== undefined && now >= idleAt) return undefined
   const active = { domain: { status: 'ACTIVE', source, learnedAt }, idleAt } as const
   if (input.source === 'accesslog' || observation?.hosts.has(host) === true) return active

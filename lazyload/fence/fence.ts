@@ -73,9 +73,17 @@ export interface StoredDomain {
 
 const STATES: readonly DomainState[] = ['ACTIVE', 'EXPIRE', 'EXPIREWAIT']
 
+/** What has another type than it should, which only an older, looser CRD let pass, counts as null. */
 export function specOf(fence: KubeObject): FenceSpec {
-  return fence['spec'] ?? {}
+  const spec: unknown = fence['spec'] ?? {}
+  if (!isMap(spec)) return {}
+  const wrong = PARTS.filter(([part, isRight]) => spec[part] !== undefined && spec[part] !== null && !isRight(spec[part]))
+  return wrong.length === 0 ? spec : { ...spec, ...Object.fromEntries(wrong.map(([part]) => [part, null])) }
 }
+
+const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const PARTS = Object.entries({ host: isMap, namespaceSelector: Array.isArray, labelSelector: Array.isArray, workloadSelector: isMap })
 
 export function statusOf(fence: KubeObject): FenceStatus {
   return fence['status'] ?? {}

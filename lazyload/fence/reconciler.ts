@@ -11,7 +11,7 @@ import { buildSidecar, type Labels, workloadLabels } from '../sidecar/sidecar.ts
 import type { SidecarOutcome, SidecarWriter } from '../sidecar/writer.ts'
 import { type ComputedDomains, computeDomains, type DomainInput, type Observation } from './domains.ts'
 import { domainsOf, isEnabled, specOf, statusOf } from './fence.ts'
-import { type SidecarState, statusPatch } from './status.ts'
+import { dependenciesPatch, type SidecarState, statusPatch } from './status.ts'
 
 export interface FenceReconcilerOptions {
   readonly client: Pick<Client, 'mergePatch'>
@@ -48,6 +48,18 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     now = Date.now,
   } = options
 
+  function compute(fence: KubeObject, time: number): ComputedDomains {
+    return computeDomains({
+      ...options.domains,
+      namespace: fence.metadata.namespace ?? '',
+      spec: specOf(fence),
+      metricStatus: statusOf(fence).metricStatus,
+      previous: domainsOf(fence),
+      observation: observation(keyOf(fence)),
+      now: time,
+    })
+  }
+
   async function applySidecar(
     fence: KubeObject,
     computed: ComputedDomains,
@@ -74,19 +86,15 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
   }
 
   return {
+    /** What else can be stored in the status of `fence` when it has just learned something, so that its reconcile has nothing to add. */
+    alsoStored: (fence: KubeObject): Readonly<Record<string, unknown>> =>
+      dependenciesPatch({ fence, computed: compute(fence, now()), stableHosts: hosts.stableHosts }),
+
     /** Throws ApiError or ConnectionError for what the API server refuses or does not answer; the caller tries again. */
     async reconcile(fence: KubeObject): Promise<Result> {
       const key = keyOf(fence)
       const time = now()
-      const computed = computeDomains({
-        ...options.domains,
-        namespace: fence.metadata.namespace ?? '',
-        spec: specOf(fence),
-        metricStatus: statusOf(fence).metricStatus,
-        previous: domainsOf(fence),
-        observation: observation(key),
-        now: time,
-      })
+      const computed = compute(fence, time)
       const { state, error } = await applySidecar(fence, computed)
       const patch = statusPatch({
         fence,

@@ -3,7 +3,7 @@ import type { KubeObject } from '../../runtime/object.ts'
 import { MAX_LEARNED } from '../learn/learner.ts'
 import { dependencyHosts } from '../sidecar/hosts.ts'
 import type { ComputedDomains } from './domains.ts'
-import { type Domains, type FenceCondition, isEnabled, statusOf } from './fence.ts'
+import { type Domains, type FenceCondition, type FenceStatus, isEnabled, statusOf } from './fence.ts'
 import { mergePatch } from './merge-patch.ts'
 
 /** How it stands with the Sidecar; `failure` is what the API server said. */
@@ -34,6 +34,25 @@ export function statusPatch(input: StatusInput): Readonly<Record<string, unknown
   }
 }
 
+/** The part of `status` that does not depend on the Sidecar, as a patch; what was learned can be stored together with it. */
+export function dependenciesPatch(input: Pick<StatusInput, 'fence' | 'computed' | 'stableHosts'>): Readonly<Record<string, unknown>> {
+  const { hosts, lastLearned, domains } = statusOf(input.fence)
+  return mergePatch({ hosts, lastLearned, domains }, dependenciesOf(input)) ?? {}
+}
+
+function dependenciesOf({
+  fence,
+  computed,
+  stableHosts,
+}: Pick<StatusInput, 'fence' | 'computed' | 'stableHosts'>): Pick<FenceStatus, 'hosts' | 'lastLearned' | 'domains'> {
+  const lastLearned = lastLearnedOf(computed.domains) ?? statusOf(fence).lastLearned
+  return {
+    hosts: dependencyHosts(computed.domains, stableHosts).length,
+    ...(lastLearned === undefined ? {} : { lastLearned }),
+    domains: computed.domains,
+  }
+}
+
 function statusOfInput({ fence, computed, stableHosts, sidecar, queryProblem, now }: StatusInput): Readonly<Record<string, unknown>> {
   const { generation = 0 } = fence.metadata
   const previous = statusOf(fence).conditions ?? []
@@ -43,13 +62,7 @@ function statusOfInput({ fence, computed, stableHosts, sidecar, queryProblem, no
       before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : secondsOf(now)
     return { ...condition, observedGeneration: generation, lastTransitionTime }
   })
-  return {
-    observedGeneration: generation,
-    conditions,
-    hosts: dependencyHosts(computed.domains, stableHosts).length,
-    lastLearned: lastLearnedOf(computed.domains) ?? statusOf(fence).lastLearned,
-    domains: computed.domains,
-  }
+  return { observedGeneration: generation, conditions, ...dependenciesOf({ fence, computed, stableHosts }) }
 }
 
 function ready(sidecar: SidecarState): FenceCondition {

@@ -26,6 +26,8 @@ export interface LearnerOptions {
   readonly fences: FenceCache
   readonly inScope: (fence: KubeObject) => boolean
   readonly isExternal: (host: string) => boolean
+  /** Further fields of the status of a fence that has just learned something, to be stored with it. */
+  readonly alsoStored?: (fence: KubeObject) => Readonly<Record<string, unknown>>
   readonly onLearned?: (fence: string, hosts: readonly string[]) => void
   readonly onProblem?: (fence: string, error: unknown) => void
   /** A fence could not take another host; told once. */
@@ -35,12 +37,12 @@ export interface LearnerOptions {
 
 export type Learner = ReturnType<typeof createLearner>
 
-/** What comes in one batch becomes one write. */
-const BATCH_MS = 5
+/** What comes in one piece becomes one write; what comes while it is sent becomes the next. */
+const BATCH_MS = 1
 const MAX_BACKOFF_MS = 10_000
 
 export function createLearner(options: LearnerOptions) {
-  const { client, fences, inScope, isExternal, onLearned, onProblem, onFull, concurrency = 8 } = options
+  const { client, fences, inScope, isExternal, alsoStored = () => ({}), onLearned, onProblem, onFull, concurrency = 8 } = options
   const pending = new Map<string, Map<string, number>>()
   const queue = createWorkQueue({ firstBackoffMs: 200, maxBackoffMs: MAX_BACKOFF_MS })
   const full = new Set<string>()
@@ -56,11 +58,15 @@ export function createLearner(options: LearnerOptions) {
     const fence = fences.get(key)
     if (fence === undefined || !isEnabled(fence) || fence.metadata.deletionTimestamp !== undefined || !inScope(fence)) return
     const waiting = pending.get(key)
-    const stored = Object.keys(statusOf(fence).metricStatus ?? {}).length
-    let room = MAX_LEARNED - stored - (waiting?.size ?? 0)
+    const stored = statusOf(fence).metricStatus ?? {}
+    const unknown = [...hosts].filter(([host]) => waiting?.has(host) !== true && stored[keyOfHost(host)] === undefined)
+    // what is logged is mostly known
+    if (unknown.length === 0) return
+    let room = MAX_LEARNED - Object.keys(stored).length - (waiting?.size ?? 0)
+    // it was reset
+    if (room > 0) full.delete(key)
     const fresh = new Map<string, number>()
-    for (const [host, count] of hosts) {
-      if (waiting?.has(host) === true || statusOf(fence).metricStatus?.[keyOfHost(host)] !== undefined) continue
+    for (const [host, count] of unknown) {
       if (room <= 0) {
         if (!full.has(key)) onFull?.(key)
         full.add(key)
@@ -83,8 +89,11 @@ export function createLearner(options: LearnerOptions) {
       return {}
     }
     const metricStatus = Object.fromEntries([...hosts].map(([host, count]) => [keyOfHost(host), decimalText(count)]))
+    const status = statusOf(fence)
+    const wiser = { ...fence, status: { ...status, metricStatus: { ...status.metricStatus, ...metricStatus } } }
+    const patch = { status: { ...alsoStored(wiser), metricStatus } }
     try {
-      fences.record(await client.mergePatch(refOf(SERVICE_FENCE, fence), { status: { metricStatus } }, FIELD_MANAGER, 'status'))
+      fences.record(await client.mergePatch(refOf(SERVICE_FENCE, fence), patch, FIELD_MANAGER, 'status'))
     } catch (error) {
       onProblem?.(key, error)
       if (error instanceof ApiError && (error.code === 404 || error.code === 422)) pending.delete(key)

@@ -3,13 +3,12 @@
  * What was learned is stored there and nowhere else (spec 3.4).
  */
 import { completeHost, isHostName } from '../mesh/host-name.ts'
+import { remember } from '../mesh/remember.ts'
 
 /** First labels: the hop itself, and what Istio's telemetry calls a destination that it cannot name. */
 const NEVER_LEARNED: ReadonlySet<string> = new Set(['global-sidecar', 'unknown'])
 
-export function keyOfHost(host: string): string {
-  return `{destination_service="${host}"}`
-}
+export const keyOfHost = remember((host) => `{destination_service="${host}"}`)
 
 /** A number of calls as it is stored: shortest decimal, no exponent. */
 export function decimalText(value: number): string {

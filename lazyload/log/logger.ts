@@ -7,12 +7,18 @@ export interface LogConfig {
   readonly level: string
   /** Undefined: stdout. */
   readonly rotate: RotationConfig | undefined
+  /** klog's verbosity, which says how much is told of requests to the API server (request-log.ts). */
+  readonly requestVerbosity: number
 }
 
 export type LogFormat = 'json' | 'text'
 
 /** `out` takes the lines, and those that the file cannot. */
-export function createLogger({ level, rotate }: LogConfig, format: LogFormat, out: Writable = process.stdout): Logger {
+export function createLogger(
+  { level, rotate }: Pick<LogConfig, 'level' | 'rotate'>,
+  format: LogFormat,
+  out: Writable = process.stdout,
+): Logger {
   const { combine, timestamp, json, printf, errors } = winston.format
   const text = printf(
     ({ timestamp: time, level: name, message, ...rest }) =>

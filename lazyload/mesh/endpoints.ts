@@ -3,6 +3,8 @@ import { keyOf, type KubeObject } from '../../runtime/object.ts'
 
 const SERVICE_NAME = 'kubernetes.io/service-name'
 
+const NONE: readonly string[] = []
+
 export interface EndpointIndex {
   /** Takes in a change of the cache of EndpointSlices. */
   readonly change: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
@@ -13,9 +15,12 @@ export interface EndpointIndex {
 export function createEndpointIndex(): EndpointIndex {
   /** Address to slices; most addresses are in one or two. */
   const slices = new Map<string, Map<string, string>>()
+  /** Of the addresses that were asked for. */
+  const services = new Map<string, readonly string[]>()
   return {
     change(previous, current) {
       const key = keyOf((current ?? previous)!)
+      for (const address of [...addressesOf(previous), ...addressesOf(current)]) services.delete(address)
       for (const address of addressesOf(previous)) {
         const found = slices.get(address)
         found?.delete(key)
@@ -25,7 +30,16 @@ export function createEndpointIndex(): EndpointIndex {
       if (service === undefined || service === '') return
       for (const address of addressesOf(current)) slices.set(address, (slices.get(address) ?? new Map<string, string>()).set(key, service))
     },
-    servicesOf: (address) => [...new Set(slices.get(address)?.values() ?? [])],
+    servicesOf(address) {
+      const found = services.get(address)
+      if (found !== undefined) return found
+      const slicesOf = slices.get(address)
+      // addresses that nobody has are not remembered: a sender may make up any number of them
+      if (slicesOf === undefined) return NONE
+      const distinct = [...new Set(slicesOf.values())]
+      services.set(address, distinct)
+      return distinct
+    },
   }
 }
 

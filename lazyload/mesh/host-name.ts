@@ -1,4 +1,6 @@
 /** Host names of the mesh: short names completed, addresses and nonsense told apart. */
+import { remember } from './remember.ts'
+
 export const CLUSTER_DOMAIN = 'svc.cluster.local'
 
 const LABEL = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?'
@@ -7,8 +9,10 @@ const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const MAX_LENGTH = 253
 
 /** True for a DNS name as Istio accepts it in `Sidecar.egress.hosts`, also with a leading `*.`; false for IP addresses. */
-export function isHostName(host: string): boolean {
-  return host.length <= MAX_LENGTH && HOST.test(host) && !/^[\d.]+$/.test(host)
+export const isHostName = remember((host) => host.length <= MAX_LENGTH && HOST.test(host) && !/^[\d.]+$/.test(host))
+
+export function isNamespace(name: string): boolean {
+  return NAMESPACE.test(name)
 }
 
 /** `namespace` of `namespace/*`, which stands for every service of a namespace; undefined for anything else. */
@@ -40,10 +44,10 @@ export function completeShortName(host: string, namespace: string): string {
 }
 
 /** `authority` of a request without its port, lower case: `details`, `details.default`, `[::1]`. */
-export function withoutPort(authority: string): string {
-  return authority
+export const withoutPort = remember((authority) =>
+  authority
     .slice(0, MAX_LENGTH + 10)
     .toLowerCase()
     .replace(/:\d*$/, '')
-    .replace(/\.$/, '')
-}
+    .replace(/\.$/, ''),
+)

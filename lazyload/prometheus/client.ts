@@ -13,8 +13,19 @@ export interface Answer {
   readonly warnings: readonly string[]
 }
 
+/** What Prometheus, or the network, says against a query. */
+export class QueryError extends Error {
+  override readonly name = 'QueryError'
+  /** True when it is Prometheus that says it: then it is there, and the fault is with this query. */
+  readonly answered: boolean
+  constructor(message: string, answered: boolean, options?: ErrorOptions) {
+    super(message, options)
+    this.answered = answered
+  }
+}
+
 export interface PrometheusClient {
-  /** Throws an Error that says what Prometheus, or the network, says. */
+  /** Throws QueryError. */
   query(text: string, signal: AbortSignal): Promise<Answer>
 }
 
@@ -55,7 +66,7 @@ export function createPrometheusClient({ address, authorization, timeoutMs }: Pr
         })
         return read(await textOf(response), response.status)
       } catch (error) {
-        throw new Error(`Prometheus at ${address.href}: ${explain(error, timeoutMs)}`, { cause: error })
+        throw new QueryError(`Prometheus at ${address.href}: ${explain(error, timeoutMs)}`, error instanceof QueryError, { cause: error })
       }
     },
   }
@@ -68,9 +79,11 @@ function read(text: string, code: number): Answer {
   } catch {
     throw new Error(`HTTP ${code} without JSON: ${text.slice(0, 200).trim()}`)
   }
-  if (body.status !== 'success') throw new Error(body.error === undefined ? `HTTP ${code}` : `${body.errorType ?? 'error'}: ${body.error}`)
+  if (body.status === 'error') throw new QueryError(`${body.errorType ?? 'error'}: ${body.error ?? `HTTP ${code}`}`, true)
+  if (body.status !== 'success') throw new Error(`HTTP ${code}, and not as Prometheus answers: ${text.slice(0, 200).trim()}`)
   const { resultType, result } = body.data ?? {}
-  if (resultType !== 'vector' && resultType !== 'matrix') throw new Error(`the query gives a ${String(resultType)}; it must give a vector`)
+  if (resultType !== 'vector' && resultType !== 'matrix')
+    throw new QueryError(`the query gives a ${String(resultType)}; it must give a vector`, true)
   const samples = ((result ?? []) as readonly Series[]).map(({ metric = {}, value, values }) => ({
     labels: metric,
     value: (value ?? values?.at(-1))?.[1] ?? '0',

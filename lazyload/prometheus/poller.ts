@@ -1,7 +1,6 @@
-/** Asks Prometheus for each fence, in rounds; what one query fails with harms only its fence. Runs where the leader is. */
+/** Asks Prometheus for each fence, in rounds; a query that fails harms only its fence. Runs where the leader is. */
 import { jittered, sleep } from '../../runtime/sleep.ts'
-import { messageOf } from '../../runtime/errors.ts'
-import type { Answer, PrometheusClient, Sample } from './client.ts'
+import { type Answer, type PrometheusClient, QueryError, type Sample } from './client.ts'
 import type { PrometheusConfig } from './config.ts'
 import { hostsOfSamples } from './metric-status.ts'
 import { fillQuery, splitByFence } from './query.ts'
@@ -22,6 +21,8 @@ export interface PollerOptions {
   readonly config: Pick<PrometheusConfig, 'handlers' | 'intervalMs' | 'concurrency'>
   /** `namespace/name` of the fences to ask for. */
   readonly fences: () => readonly string[]
+  /** Names that callers in several namespaces have. */
+  readonly sharedNames?: () => ReadonlySet<string>
   readonly isExternal: (host: string) => boolean
   readonly onFinding: (fence: string, finding: Finding) => void
   /** After each query: undefined when it was answered. */
@@ -29,39 +30,58 @@ export interface PollerOptions {
   readonly now?: () => number
 }
 
-type Result = Answer | Error
+type Result = Answer | QueryError
+
+/** After so many queries in a row that nobody answered the rest of a round is not asked: each could take the whole timeout. */
+const SILENT = 16
 
 export function createPoller(options: PollerOptions) {
-  const { client, config, fences, isExternal, onFinding, onQuery = () => {}, now = Date.now } = options
+  const { client, config, fences, sharedNames = () => new Set(), isExternal, onFinding, onQuery = () => {}, now = Date.now } = options
   const own = config.handlers.filter(({ aggregate }) => !aggregate)
   const aggregated = config.handlers.filter(({ aggregate }) => aggregate)
   const urgent = new Set<string>()
   let waiting = new AbortController()
-  let lastError: string | undefined
+  /** Queries in a row that nobody answered, and what was said of the last. */
+  let silent = 0
+  let silence: QueryError | undefined
+  let heardInRound = false
+  let problem: string | undefined
 
   async function ask(text: string, signal: AbortSignal): Promise<Result> {
     try {
       const answer = await client.query(text, signal)
-      lastError = undefined
+      heard()
       onQuery(undefined)
       return answer
     } catch (error) {
-      const failure = error instanceof Error ? error : new Error(String(error))
-      if (!signal.aborted) {
-        lastError = failure.message
-        onQuery(failure)
+      const failure = error instanceof QueryError ? error : new QueryError(String(error), false, { cause: error })
+      if (signal.aborted) return failure
+      if (failure.answered) heard()
+      else {
+        silent++
+        silence = failure
       }
+      onQuery(failure)
       return failure
     }
   }
 
+  function heard(): void {
+    silent = 0
+    heardInRound = true
+    problem = undefined
+  }
+
   async function round(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    silent = 0
+    heardInRound = false
     // with nobody to ask for, whether Prometheus answers is worth knowing all the same
     if (keys.length === 0) await ask('vector(0)', signal)
     else {
       const shared = await askShared(keys, signal)
+      const names = sharedNames()
       await inParallel(keys, config.concurrency, async (key) => {
-        if (!signal.aborted) await askFor(key, shared, signal)
+        if (!signal.aborted) await askFor(key, names, shared, signal)
       })
     }
   }
@@ -71,25 +91,33 @@ export function createPoller(options: PollerOptions) {
     return await Promise.all(
       aggregated.map(async ({ query }) => {
         const result = await ask(query, signal)
-        if (result instanceof Error) return () => result
+        if (result instanceof QueryError) return () => result
         const split = splitByFence(result.samples, keys)
         return (key: string) => ({ samples: split.get(key) ?? [], warnings: result.warnings })
       }),
     )
   }
 
-  async function askFor(key: string, shared: readonly ((key: string) => Result)[], signal: AbortSignal): Promise<void> {
+  async function askFor(
+    key: string,
+    names: ReadonlySet<string>,
+    shared: readonly ((key: string) => Result)[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const [namespace = '', name = ''] = key.split('/')
     const results: Result[] = []
-    for (const { query } of own) results.push(await ask(fillQuery(query, namespace, name), signal))
+    for (const { query } of own) {
+      const given = silent >= SILENT ? silence : undefined
+      results.push(given ?? (await ask(fillQuery(query, namespace, name, !names.has(name)), signal)))
+    }
     if (signal.aborted) return
     const all = [...results, ...shared.map((of) => of(key))]
-    const samples: readonly Sample[] = all.flatMap((result) => (result instanceof Error ? [] : result.samples))
+    const samples: readonly Sample[] = all.flatMap((result) => (result instanceof QueryError ? [] : result.samples))
     const problems = all.flatMap((result) =>
-      result instanceof Error ? [messageOf(result)] : result.warnings.map((warning) => `warning: ${warning}`),
+      result instanceof QueryError ? [result.message] : result.warnings.map((warning) => `warning: ${warning}`),
     )
-    const problem = problems.length === 0 ? undefined : [...new Set(problems)].sort().join('; ')
-    onFinding(key, { hosts: hostsOfSamples(samples, namespace, isExternal), complete: problem === undefined, problem, at: now() })
+    const said = problems.length === 0 ? undefined : [...new Set(problems)].sort().join('; ')
+    onFinding(key, { hosts: hostsOfSamples(samples, namespace, isExternal), complete: said === undefined, problem: said, at: now() })
   }
 
   return {
@@ -98,8 +126,8 @@ export function createPoller(options: PollerOptions) {
       urgent.add(key)
       waiting.abort()
     },
-    /** Why Prometheus did not answer the last query; undefined when it did, or was not asked yet. */
-    problem: () => lastError,
+    /** Why nobody answers; undefined when Prometheus answers, be it that a query is wrong, or was not asked yet. */
+    problem: () => problem,
     /** Rounds until `signal` aborts. */
     async run(signal: AbortSignal): Promise<void> {
       let next = performance.now()
@@ -109,6 +137,8 @@ export function createPoller(options: PollerOptions) {
         urgent.clear()
         if (due) next = performance.now() + jittered(config.intervalMs)
         if (due || keys.length > 0) await round(keys, signal)
+        // one fence whose query takes too long is no reason to call Prometheus away
+        if (due && !heardInRound) problem = silence?.message
         waiting = new AbortController()
         if (urgent.size === 0) await sleep(Math.max(0, next - performance.now()), AbortSignal.any([signal, waiting.signal]))
       }

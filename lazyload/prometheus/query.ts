@@ -1,9 +1,19 @@
 /** The queries of a fence: what its variables stand for, and whose a sample of an aggregated query is. Pure. */
 import type { Sample } from './client.ts'
 
-/** All occurrences, as text (spec 3.3). Names of Kubernetes objects hold nothing that PromQL would read otherwise. */
-export function fillQuery(query: string, namespace: string, name: string): string {
-  return query.replaceAll('$namespace', namespace).replaceAll('$source_app', name)
+/** Knows the caller by its name, in whatever quotes. */
+const BY_NAME = /source_app\s*=\s*(["'`])\$source_app\1/g
+
+/**
+ * All occurrences, as text (spec 3.3). Names of Kubernetes objects hold nothing that PromQL would read otherwise. Where the name is
+ * not unique and the query says nothing of namespaces, as the tutorial's, it is narrowed to the namespace of the caller: else
+ * fences of one name would learn each other's hosts.
+ */
+export function fillQuery(query: string, namespace: string, name: string, unique = true): string {
+  const narrow = !unique && !query.includes('$namespace') && !NAMESPACE_LABELS.some((label) => query.includes(label))
+  return (narrow ? query.replaceAll(BY_NAME, `$&,${NAMESPACE_LABELS[0]}="$namespace"`) : query)
+    .replaceAll('$namespace', namespace)
+    .replaceAll('$source_app', name)
 }
 
 const NAMESPACE_LABELS = ['source_workload_namespace', 'source_namespace'] as const
@@ -23,7 +33,9 @@ export function splitByFence(samples: readonly Sample[], fences: readonly string
     const key = namespace === undefined ? (sameName.length === 1 ? sameName[0]! : '') : `${namespace}/${name}`
     if (!known.has(key)) continue
     const own = Object.fromEntries(Object.entries(rest).filter(([label]) => !(NAMESPACE_LABELS as readonly string[]).includes(label)))
-    split.set(key, [...(split.get(key) ?? []), { labels: own, value }])
+    const found = split.get(key)
+    if (found === undefined) split.set(key, [{ labels: own, value }])
+    else found.push({ labels: own, value })
   }
   return split
 }

@@ -1,4 +1,4 @@
-/** Kinds that the templates render, in the order in which they are deleted last to first; the operator watches and may write just these. */
+/** The kinds that the operator knows, as resource types. */
 import type { KubeObject } from '../../runtime/object.ts'
 import { type ResourceType, typeKey } from '../../runtime/resource.ts'
 import { API_VERSION, KIND } from './slimeboot.ts'
@@ -24,9 +24,11 @@ export const SERVICE: ResourceType = namespaced('v1', 'Service', 'services')
 export const SERVICE_ENTRY: ResourceType = namespaced('networking.istio.io/v1beta1', 'ServiceEntry', 'serviceentries')
 export const VIRTUAL_SERVICE: ResourceType = namespaced('networking.istio.io/v1beta1', 'VirtualService', 'virtualservices')
 
+/** Kinds that the templates render, in the order in which they are deleted last to first; the operator watches and may write just these. */
 export const MANAGED_TYPES: readonly ResourceType[] = [
   namespaced('v1', 'ServiceAccount', 'serviceaccounts'),
   { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRoleBinding', plural: 'clusterrolebindings', namespaced: false },
+  namespaced('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings'),
   CONFIG_MAP,
   SERVICE,
   namespaced('networking.istio.io/v1beta1', 'Sidecar', 'sidecars'),

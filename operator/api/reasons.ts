@@ -120,6 +120,11 @@ export const WARNING_REASONS = {
     means: 'Dispatches without an entry for `*`: other unknown hosts get 404.',
     remedy: 'Add one for `*` with `_GLOBAL_SIDECAR` or `PassthroughCluster`.',
   },
+  UnlikelyCluster: {
+    means: 'The cluster of a dispatch is no name that a mesh has: a known one in other letters, or an address.',
+    remedy:
+      'Write `_GLOBAL_SIDECAR`, `PassthroughCluster` or the name of an Istio cluster (`istioctl proxy-config cluster POD` lists them).',
+  },
   NoPorts: {
     means: 'A fence without wormhole ports: no global-sidecar is installed.',
     remedy: 'List the Service ports of the applications.',

@@ -1,4 +1,5 @@
 /** The claims table: which SlimeBoot may render which object and take over which ports, decided before any write. */
+import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import type { CatchAll } from '../render/manifest.ts'
 
 export interface Claim {
@@ -32,6 +33,7 @@ const NO_CLAIM: Claim = { objects: new Set(), catchAlls: [] }
 
 export type Claims = ReturnType<typeof createClaims>
 
+/** Empty at the start: every SlimeBoot claims again when it is reconciled first. */
 export function createClaims() {
   const entries = new Map<string, Entry>()
   /** Keys of the entries that have something at a place: an object, or the ports of a scope. */
@@ -111,6 +113,15 @@ const PORTS = 'ports of '
 
 function placesOf({ objects, catchAlls }: Claim): readonly string[] {
   return [...objects, ...catchAlls.map(({ scope }) => `${PORTS}${scope}`)]
+}
+
+/** Compares SlimeBoots by the age that counts for claims, for `sort`. */
+export function oldestFirst(a: KubeObject, b: KubeObject): number {
+  return isOlder(claimantOf(a), claimantOf(b)) ? -1 : 1
+}
+
+export function claimantOf(boot: KubeObject): Claimant {
+  return { key: keyOf(boot), createdAt: boot.metadata.creationTimestamp ?? '' }
 }
 
 function isOlder(a: Claimant, b: Claimant): boolean {

@@ -3,9 +3,9 @@
  * Mesh objects, ConfigMaps and bindings must be exactly as desired; other kinds must contain it, since the API server adds defaults.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { KubeObject } from '../../runtime/object.ts'
-import { escapePointer, isMap, listKeyOf } from './pointer.ts'
-import { sameQuantity } from './quantity.ts'
+import { isJsonObject, type KubeObject } from '../../runtime/object.ts'
+import { escapePointer, listKeyOf } from './pointer.ts'
+import { sameQuantity } from '../../runtime/quantity.ts'
 import { strangerPaths } from './strangers.ts'
 
 export interface Difference {
@@ -24,6 +24,7 @@ const EXACT: Readonly<Record<string, readonly string[]>> = {
   DestinationRule: ['spec'],
   ConfigMap: ['data', 'binaryData'],
   ClusterRoleBinding: ['subjects', 'roleRef'],
+  RoleBinding: ['subjects', 'roleRef'],
 }
 /** Kinds whose owners may add fields: image pull secrets of a ServiceAccount are the administrator's. */
 const OPEN: ReadonlySet<string> = new Set(['ServiceAccount'])
@@ -69,7 +70,7 @@ function compare(desired: KubeObject, live: KubeObject): readonly Difference[] {
 function contain(desired: unknown, live: unknown, path: string, found: Difference[]): void {
   if (isEmpty(desired) && isEmpty(live)) return
   if (Array.isArray(desired) && Array.isArray(live)) return containList(desired, live, path, found)
-  if (isMap(desired) && isMap(live)) {
+  if (isJsonObject(desired) && isJsonObject(live)) {
     for (const [key, value] of Object.entries(desired)) contain(value, live[key], `${path}/${escapePointer(key)}`, found)
     return
   }

@@ -5,7 +5,7 @@ import { identityOf, type KubeObject, keyOf } from '../../runtime/object.ts'
 import { typeKey } from '../../runtime/resource.ts'
 import { MANAGED_TYPES } from '../api/kinds.ts'
 import { FIELD_MANAGER, OWNER_LABEL } from '../api/slimeboot.ts'
-import { isCatchAll } from './prune.ts'
+import { isCatchAll } from './catch-all.ts'
 import { isStranger } from './strangers.ts'
 
 export interface LiveOptions {

@@ -19,6 +19,7 @@ const AUTOSCALED_MS = 5 * 60_000
 
 export type NormalForms = ReturnType<typeof createNormalForms>
 
+/** `now` in milliseconds, monotonic. In memory only: after a restart such an object gets one apply that changes nothing. */
 export function createNormalForms(now: () => number = () => performance.now()) {
   const forms = new Map<string, NormalForm>()
   const autoscaledUntil = new Map<string, number>()

@@ -23,10 +23,12 @@ export interface Owner {
 const OUR_ANNOTATIONS = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION, KEPT_TEMPLATE_ANNOTATION]
 const LABEL_LIMIT = 63
 
+/** A SlimeBoot as owner of what it renders. */
 export function ownerOf(boot: Pick<KubeObject, 'metadata'>): Owner {
   return ownerOfKey(keyOf(boot))
 }
 
+/** The same by key. The label is `namespace.name`, cut and ended with a hash where that is longer than 63 characters. */
 export function ownerOfKey(key: string): Owner {
   const text = key.replace('/', '.')
   if (text.length <= LABEL_LIMIT) return { key, label: text }

@@ -2,7 +2,9 @@
 import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import type { Manifest } from '../render/manifest.ts'
 import { type Difference, differences } from './difference.ts'
-import { isOfHelmRelease, type KeptTemplate, keptTemplate, staleOfRelease, withFieldsTaken } from './helm-release.ts'
+import { type KeptTemplate, keepTemplate } from './helm/kept-template.ts'
+import { withFieldsTaken } from './helm/managed-fields.ts'
+import { isOfHelmRelease, staleOfRelease } from './helm/release.ts'
 import { appliedHash, claimedOwner, managersOf, type Owner, ownershipOf } from './ownership.ts'
 
 export interface Step {
@@ -12,7 +14,7 @@ export interface Step {
   readonly live: KubeObject | undefined
   readonly differences: readonly Difference[]
   /** Where the earlier operator's pod template stays for now. */
-  readonly kept: KeptTemplate | undefined
+  readonly keptTemplate: KeptTemplate | undefined
   /** Of the Helm release, not ours yet. */
   readonly takenOver: boolean
   /** `repair`: somebody changed what we applied; `change`: the SlimeBoot or the templates did. */
@@ -50,6 +52,7 @@ export interface PlanInput {
   readonly settled: (desired: KubeObject, live: KubeObject, found: readonly Difference[]) => readonly Difference[]
 }
 
+/** Pure: the same input gives the same plan. Steps are in the order of `desired`. */
 export function planChanges({ owner, desired, live, labelled, release, spec, adopt, settled }: PlanInput): Plan {
   const refusals: Refusal[] = []
   const wanted = new Set<string>()
@@ -57,22 +60,20 @@ export function planChanges({ owner, desired, live, labelled, release, spec, ado
     wanted.add(identityOf(rendered))
     const actual = live(rendered)
     if (actual === undefined)
-      return { manifest, desired: rendered, live: undefined, differences: [], kept: undefined, takenOver: false, action: 'create' }
+      return { manifest, desired: rendered, live: undefined, differences: [], keptTemplate: undefined, takenOver: false, action: 'create' }
     const refusal = refusalOf(rendered, actual, owner, adopt)
     if (refusal !== undefined) refusals.push(refusal)
     const takenOver = ownershipOf(actual, owner) === 'foreign' && isOfHelmRelease(actual, owner.key)
-    const { object, kept } = keptTemplate(rendered, takenOver ? withFieldsTaken(actual) : actual, owner, spec) ?? {
-      object: rendered,
-      kept: undefined,
-    }
-    const found = settled(object, actual, differences(object, takenOver ? withFieldsTaken(actual) : actual))
+    const asOurs = takenOver ? withFieldsTaken(actual) : actual
+    const { object, keptTemplate } = keepTemplate(rendered, asOurs, owner, spec) ?? { object: rendered, keptTemplate: undefined }
+    const found = settled(object, actual, differences(object, asOurs))
     const sameContent = appliedHash(actual) === appliedHash(object)
     return {
       manifest,
       desired: object,
       live: actual,
       differences: found,
-      kept,
+      keptTemplate,
       takenOver,
       action: found.length === 0 ? 'none' : sameContent ? 'repair' : 'change',
     }
@@ -88,10 +89,20 @@ export function planChanges({ owner, desired, live, labelled, release, spec, ado
   return { steps, refusals, stale, copies: copies.sort() }
 }
 
-/** What `adopt` never takes over: Istio's own configuration, and a binding to another role, which would have to be deleted for it. */
-function isProtected(desired: KubeObject, live: KubeObject): boolean {
-  const roleOf = (object: KubeObject): string | undefined => (object['roleRef'] as { name?: string } | undefined)?.name
-  return (desired.kind === 'ConfigMap' && desired.metadata.name === 'istio') || roleOf(desired) !== roleOf(live)
+/** Why `adopt` does not take it over: Istio's own configuration, a binding that would have to be deleted, or others would lose their role. */
+function protection(desired: KubeObject, live: KubeObject): string | undefined {
+  if (desired.kind === 'ConfigMap' && desired.metadata.name === 'istio') return "it is Istio's own configuration"
+  const roleOf = (object: KubeObject): string => (object['roleRef'] as { name?: string } | undefined)?.name ?? ''
+  if (roleOf(desired) !== roleOf(live)) return `it binds ClusterRole ${roleOf(live)}`
+  const ours = subjectsOf(desired)
+  const others = subjectsOf(live).filter((subject) => !ours.includes(subject))
+  return others.length === 0 ? undefined : `${others.join(', ')} would lose ClusterRole ${roleOf(live)}`
+}
+
+/** Of a binding: `ServiceAccount shop/cart`, `Group admins`. */
+function subjectsOf(object: KubeObject): readonly string[] {
+  const subjects = (object['subjects'] ?? []) as readonly { readonly kind: string; readonly namespace?: string; readonly name: string }[]
+  return subjects.map(({ kind, namespace, name }) => `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`)
 }
 
 function refusalOf(desired: KubeObject, live: KubeObject, owner: Owner, adopt: boolean): Refusal | undefined {
@@ -109,11 +120,14 @@ function refusalOf(desired: KubeObject, live: KubeObject, owner: Owner, adopt: b
         object,
         message: `${object} exists as a copy of another object of ours (its annotation config.netease.com/owned names that one). Delete it, and it is made anew.`,
       }
-    case 'foreign':
-      if (isOfHelmRelease(live, owner.key) || (adopt && !isProtected(desired, live))) return undefined
-      return {
-        object,
-        message: `${object} exists and is not ours (managed by ${managersOf(live)}). Delete or rename it${isProtected(desired, live) ? '' : ', or set annotation config.netease.com/adopt: "true" to take it over'}.`,
-      }
+    case 'foreign': {
+      const obstacle = protection(desired, live)
+      if (isOfHelmRelease(live, owner.key) || (adopt && obstacle === undefined)) return undefined
+      const ways =
+        obstacle === undefined
+          ? 'Delete or rename it, or set annotation config.netease.com/adopt: "true" to take it over.'
+          : `It is not taken over, because ${obstacle}: delete or rename it.`
+      return { object, message: `${object} exists and is not ours (managed by ${managersOf(live)}). ${ways}` }
+    }
   }
 }

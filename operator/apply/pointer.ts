@@ -1,16 +1,14 @@
-/** Ways into an object: JSON pointers (RFC 6901), maps, and the merge keys of associative lists. */
+/** Ways into an object: JSON pointers (RFC 6901) and the merge keys of associative lists. */
+import { isJsonObject } from '../../runtime/object.ts'
 
-export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
+/** A key as a part of a JSON pointer. */
 export function escapePointer(key: string): string {
   return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
 /** The merge key of an element as the API's list-map keys say: containers, env and volumes by name, ports by number and protocol, mounts by path. */
 export function listKeyOf(element: unknown, path: string): string | undefined {
-  if (!isMap(element)) return undefined
+  if (!isJsonObject(element)) return undefined
   const list = path.slice(path.lastIndexOf('/') + 1)
   if (list === 'ports') {
     const port = element['containerPort'] ?? element['port']

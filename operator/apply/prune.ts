@@ -5,9 +5,8 @@
 import type { Client } from '../../runtime/client.ts'
 import { objectId, type KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
-import type { CatchAll } from '../render/manifest.ts'
 import { POD, typeOf } from '../api/kinds.ts'
-import { CATCH_ALL_ANNOTATION } from '../api/slimeboot.ts'
+import { isCatchAll, isGlobalSidecar } from './catch-all.ts'
 import { failureOf, ReconcileError } from './failure.ts'
 import type { Live } from './live.ts'
 import { unreadyDeployment } from './readiness.ts'
@@ -23,10 +22,11 @@ export interface PruneDependencies {
 }
 
 export interface PruneResult {
+  /** `Kind/namespace/name` of each. */
   readonly deleted: readonly string[]
   /** What could not be deleted, and why. */
   readonly blocked: readonly ReconcileError[]
-  /** More is to be deleted after this time. */
+  /** More is to be deleted after this time, milliseconds. */
   readonly waitMs?: number
   /** What is waited for, for the status. */
   readonly waitingFor?: string
@@ -40,6 +40,7 @@ const POD_PATIENCE_MS = 120_000
 
 export type Pruner = ReturnType<typeof createPruner>
 
+/** Times count in this process only: after a restart the mesh is given the whole time again. */
 export function createPruner({ client, live, settleMs, onRemoved, now = () => performance.now() }: PruneDependencies) {
   /** Per SlimeBoot: when what stands behind its removed catch-alls may go. */
   const settled = new Map<string, number>()
@@ -143,34 +144,6 @@ export function createPruner({ client, live, settleMs, onRemoved, now = () => pe
   }
 }
 
-export function isCatchAll(object: KubeObject): boolean {
-  return object.metadata.annotations?.[CATCH_ALL_ANNOTATION] !== undefined
-}
-
-/** `<scope>=<namespace of the global-sidecar>` of a live catch-all. */
-export function catchAllScope(object: KubeObject): string {
-  return (object.metadata.annotations?.[CATCH_ALL_ANNOTATION] ?? '').split('=')[0] ?? ''
-}
-
-/** Namespace of the global-sidecar that a live catch-all sends to. */
-export function globalSidecarNamespaceOf(object: KubeObject): string {
-  return (object.metadata.annotations?.[CATCH_ALL_ANNOTATION] ?? '').split('=')[1] ?? ''
-}
-
-/** A live catch-all as the claims see it; its ports are the route configs that it patches. */
-export function catchAllOf(object: KubeObject): CatchAll {
-  const { configPatches = [] } = (object['spec'] ?? {}) as {
-    configPatches?: readonly { match?: { routeConfiguration?: { name?: string } } }[]
-  }
-  const ports = configPatches.map(({ match }) => Number(match?.routeConfiguration?.name)).filter(Number.isInteger)
-  return { scope: catchAllScope(object), ports: [...new Set(ports)], globalSidecarNamespace: globalSidecarNamespaceOf(object) }
-}
-
-/** Traffic may still come to it. */
-export function isGlobalSidecar(object: KubeObject): boolean {
-  return object.kind === 'Deployment' && object.metadata.name === 'global-sidecar'
-}
-
 /** What the pods need while they end: the guard against loops, and the Sidecar that holds their listeners. */
 function isAfterPods(object: KubeObject): boolean {
   return object.metadata.name === 'global-sidecar-guard' || object.kind === 'Sidecar'
@@ -180,7 +153,7 @@ function isAfterPods(object: KubeObject): boolean {
 function inRemovalOrder(objects: readonly KubeObject[]): readonly (readonly KubeObject[])[] {
   const rank = (object: KubeObject): number => {
     if (object.kind === 'Deployment') return 0
-    if (object.kind === 'ServiceAccount' || object.kind === 'ClusterRoleBinding') return 2
+    if (['ServiceAccount', 'ClusterRoleBinding', 'RoleBinding'].includes(object.kind)) return 2
     return 1
   }
   return [0, 1, 2].map((level) => objects.filter((object) => rank(object) === level)).filter((group) => group.length > 0)

@@ -1,4 +1,4 @@
-/** Readiness: are the applied workloads available, and if not, why. */
+/** Readiness: are the applied workloads available. Why they are not say their pods (pod-cause.ts). */
 import { objectId, type KubeObject } from '../../runtime/object.ts'
 
 export interface Unready {
@@ -45,68 +45,4 @@ export function hasAvailableReplica(deployment: KubeObject | undefined): boolean
   // available counts old replicas too: with one more available than old ones, a new one is among them
   const old = (status.replicas ?? 0) - (status.updatedReplicas ?? 0)
   return (status.updatedReplicas ?? 0) > 0 && (status.availableReplicas ?? 0) > old
-}
-
-interface ContainerStatus {
-  readonly name: string
-  readonly ready?: boolean
-  readonly state?: {
-    readonly waiting?: { readonly reason?: string; readonly message?: string }
-    readonly terminated?: { readonly reason?: string; readonly message?: string; readonly exitCode?: number }
-  }
-  readonly lastState?: { readonly terminated?: { readonly reason?: string; readonly exitCode?: number; readonly message?: string } }
-}
-
-interface PodStatus {
-  readonly phase?: string
-  readonly containerStatuses?: readonly ContainerStatus[]
-  readonly initContainerStatuses?: readonly ContainerStatus[]
-  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string; readonly message?: string }[]
-}
-
-/** What keeps a Deployment's pods from being ready: the first pod with a cause, as `pod NAME, container NAME: Reason: message`. */
-export function podCause(pods: readonly KubeObject[]): { readonly reason: string; readonly message: string } | undefined {
-  const sorted = [...pods].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-  for (const pod of sorted) {
-    const cause = causeOf(pod)
-    if (cause !== undefined) return cause
-  }
-  return undefined
-}
-
-function causeOf(pod: KubeObject): { reason: string; message: string } | undefined {
-  const status = (pod['status'] ?? {}) as PodStatus
-  const name = `pod ${pod.metadata.name}`
-  const unscheduled = status.conditions?.find((condition) => condition.type === 'PodScheduled' && condition.status === 'False')
-  if (unscheduled !== undefined)
-    return {
-      reason: unscheduled.reason ?? 'Unschedulable',
-      message: join(`${name}: ${unscheduled.reason ?? 'Unschedulable'}`, unscheduled.message),
-    }
-  for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
-    const where = `${name}, container ${container.name}`
-    const waiting = container.state?.waiting
-    if (waiting?.reason !== undefined && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing') {
-      const last = container.lastState?.terminated
-      const detail =
-        waiting.reason === 'CrashLoopBackOff' && last !== undefined
-          ? `last exit code ${last.exitCode ?? '?'}${last.reason === undefined ? '' : ` (${last.reason})`}`
-          : waiting.message
-      return { reason: waiting.reason, message: join(`${where}: ${waiting.reason}`, detail) }
-    }
-    const ended = container.state?.terminated
-    if (ended !== undefined && ended.exitCode !== 0)
-      return {
-        reason: ended.reason ?? 'Error',
-        message: join(`${where}: ${ended.reason ?? 'Error'}, exit code ${ended.exitCode ?? '?'}`, ended.message),
-      }
-  }
-  const unready = status.containerStatuses?.find((container) => container.ready === false)
-  if (status.phase === 'Running' && unready !== undefined)
-    return { reason: 'NotReady', message: `${name}, container ${unready.name}: running, its readiness probe does not pass` }
-  return undefined
-}
-
-function join(head: string, detail: string | undefined): string {
-  return detail === undefined || detail === '' ? head : `${head}: ${detail.replace(/\s+/g, ' ').trim()}`
 }

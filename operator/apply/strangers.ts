@@ -3,9 +3,9 @@
  * (https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management; format: structured-merge-diff, FieldsV1).
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { KubeObject, ManagedFieldsEntry } from '../../runtime/object.ts'
+import { isJsonObject, type KubeObject, type ManagedFieldsEntry } from '../../runtime/object.ts'
 import { FIELD_MANAGER } from '../api/slimeboot.ts'
-import { escapePointer, isMap, listKeyOf } from './pointer.ts'
+import { escapePointer, listKeyOf } from './pointer.ts'
 
 export interface StrangerField {
   /** JSON pointer into the live object. */
@@ -23,7 +23,7 @@ export function strangerPaths(desired: KubeObject, live: KubeObject): readonly S
   for (const entry of live.metadata.managedFields ?? []) {
     if (!isStranger(entry)) continue
     const fields = entry.fieldsV1?.['f:spec']
-    if (isMap(fields)) collect(fields, desired['spec'], live['spec'], '/spec', entry.manager ?? 'unknown', found)
+    if (isJsonObject(fields)) collect(fields, desired['spec'], live['spec'], '/spec', entry.manager ?? 'unknown', found)
   }
   return [...found.values()]
 }
@@ -46,10 +46,10 @@ function collect(
     const { path: at, live: value, desired: wanted } = step
     if (wanted === undefined) {
       // a map that only leads to what strangers own is reported at its deepest single branch, so that tolerated fields stay
-      const inner = isMap(below) && isMap(value) && !('.' in below)
+      const inner = isJsonObject(below) && isJsonObject(value) && !('.' in below)
       if (inner) collect(below, undefined, value, at, manager, found)
       else found.set(at, { path: at, value, manager })
-    } else if (isMap(below)) collect(below, wanted, value, at, manager, found)
+    } else if (isJsonObject(below)) collect(below, wanted, value, at, manager, found)
   }
 }
 
@@ -57,15 +57,15 @@ function collect(
 function follow(key: string, desired: unknown, live: unknown, path: string): { path: string; desired: unknown; live: unknown } | undefined {
   const text = key.slice(2)
   if (key.startsWith('f:')) {
-    if (!isMap(live) || live[text] === undefined) return undefined
-    return { path: `${path}/${escapePointer(text)}`, live: live[text], desired: isMap(desired) ? desired[text] : undefined }
+    if (!isJsonObject(live) || live[text] === undefined) return undefined
+    return { path: `${path}/${escapePointer(text)}`, live: live[text], desired: isJsonObject(desired) ? desired[text] : undefined }
   }
   if (!Array.isArray(live)) return undefined
   const wanted: readonly unknown[] = Array.isArray(desired) ? (desired as unknown[]) : []
   if (key.startsWith('k:')) {
     const keys = JSON.parse(text) as Record<string, unknown>
     const index = live.findIndex(
-      (element) => isMap(element) && Object.entries(keys).every(([name, value]) => isDeepStrictEqual(element[name], value)),
+      (element) => isJsonObject(element) && Object.entries(keys).every(([name, value]) => isDeepStrictEqual(element[name], value)),
     )
     if (index < 0) return undefined
     const element: unknown = live[index]

@@ -1,10 +1,8 @@
 /** SlimeBoots from `-f FILE|-`, for the commands that work on a file. */
-import { readFile } from 'node:fs/promises'
 import { InvalidArgumentError, Option } from 'commander'
-import type { JsonObject, KubeObject } from '../../runtime/object.ts'
+import type { KubeObject } from '../../runtime/object.ts'
 import { API_VERSION, KIND } from '../api/slimeboot.ts'
-import { isObject, type Warning } from '../spec/problems.ts'
-import { parseGoYaml } from '../spec/go-yaml.ts'
+import type { Warning } from '../spec/problems.ts'
 import { readManifestFile } from '../spec/yaml-file.ts'
 
 export const fileOption = (): Option =>
@@ -26,14 +24,6 @@ export async function readBoots(file: string, namespace: string): Promise<readon
     throw new InvalidArgumentError(`${file === '-' ? 'standard input' : file} holds no ${KIND} (${API_VERSION}), but ${kinds}.`)
   }
   return boots.map((boot) => (boot.metadata.namespace === undefined ? { ...boot, metadata: { ...boot.metadata, namespace } } : boot))
-}
-
-/** The operator's defaults file: a map of spec fields. */
-export async function readDefaults(file: string | undefined): Promise<JsonObject | undefined> {
-  if (file === undefined) return undefined
-  const [document] = parseGoYaml(await readFile(file, 'utf8'), file)
-  if (!isObject(document)) throw new InvalidArgumentError(`${file}: must hold a map of spec fields.`)
-  return document
 }
 
 export function printWarnings(boot: KubeObject, warnings: readonly Warning[]): void {

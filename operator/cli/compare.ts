@@ -1,8 +1,7 @@
 /** Field-level differences between two objects as people read them: `spec.replicas: 1 → 2`. */
 import { isDeepStrictEqual } from 'node:util'
-import type { KubeObject } from '../../runtime/object.ts'
+import { isJsonObject, type KubeObject } from '../../runtime/object.ts'
 import { APPLIED_ANNOTATION } from '../api/slimeboot.ts'
-import { isMap } from '../apply/pointer.ts'
 
 export interface FieldChange {
   /** `spec.template.spec.containers[slime].image` */
@@ -24,6 +23,7 @@ const IGNORED: ReadonlySet<string> = new Set([
   'metadata.annotations.deployment.kubernetes.io/revision',
 ])
 
+/** Every field that differs, but for what the server keeps for itself and status; empty when none does. */
 export function compareObjects(from: KubeObject, to: KubeObject): readonly FieldChange[] {
   const found: FieldChange[] = []
   walk(from, to, '', found)
@@ -32,7 +32,7 @@ export function compareObjects(from: KubeObject, to: KubeObject): readonly Field
 
 function walk(from: unknown, to: unknown, path: string, found: FieldChange[]): void {
   if (IGNORED.has(path) || isDeepStrictEqual(from, to)) return
-  if (isMap(from) && isMap(to)) {
+  if (isJsonObject(from) && isJsonObject(to)) {
     for (const key of new Set([...Object.keys(from), ...Object.keys(to)]))
       walk(from[key], to[key], path === '' ? key : `${path}.${key}`, found)
   } else if (Array.isArray(from) && Array.isArray(to)) walkList(from as unknown[], to as unknown[], path, found)
@@ -42,7 +42,7 @@ function walk(from: unknown, to: unknown, path: string, found: FieldChange[]): v
 /** Elements with a name are compared by it, others by position. */
 function walkList(from: readonly unknown[], to: readonly unknown[], path: string, found: FieldChange[]): void {
   const nameOf = (element: unknown): string | undefined =>
-    isMap(element) && typeof element['name'] === 'string' ? element['name'] : undefined
+    isJsonObject(element) && typeof element['name'] === 'string' ? element['name'] : undefined
   const named = [...from, ...to].every((element) => nameOf(element) !== undefined)
   if (named) {
     for (const name of new Set([...from, ...to].map(nameOf)))

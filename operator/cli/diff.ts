@@ -3,20 +3,20 @@ import { dump } from 'js-yaml'
 import { Command, Option } from 'commander'
 import type { Client } from '../../runtime/client.ts'
 import { ApiError } from '../../runtime/errors.ts'
-import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
-import { refOf } from '../../runtime/resource.ts'
-import { SLIMEBOOT, typeOf } from '../api/kinds.ts'
-import { ADOPT_ANNOTATION, FIELD_MANAGER } from '../api/slimeboot.ts'
+import { objectId, type KubeObject } from '../../runtime/object.ts'
+import { typeOf } from '../api/kinds.ts'
+import { FIELD_MANAGER } from '../api/slimeboot.ts'
 import { type Difference, differences } from '../apply/difference.ts'
 import { failureOf } from '../apply/failure.ts'
-import { readHelmRelease, withFieldsTaken } from '../apply/helm-release.ts'
-import { type Plan, planChanges } from '../apply/plan.ts'
-import { readObjects } from '../apply/read.ts'
-import { type Compiled, compile } from '../controller/compile.ts'
+import { withFieldsTaken } from '../apply/helm/managed-fields.ts'
+import type { Plan } from '../apply/plan.ts'
+import { compile } from '../controller/compile.ts'
 import { createFactReader } from '../controller/facts.ts'
-import { defaultsOption, fileOption, namespaceOption, printWarnings, readBoots, readDefaults } from './boots.ts'
+import { readDefaults } from '../defaults-file.ts'
+import { defaultsOption, fileOption, namespaceOption, printWarnings, readBoots } from './boots.ts'
 import { compareObjects, type FieldChange, short } from './compare.ts'
-import { kubeconfigOption, listOwned, withClient } from './connect.ts'
+import { kubeconfigOption, withClient } from './connect.ts'
+import { readPlan } from './read-cluster.ts'
 import { colour } from './text.ts'
 
 interface Options {
@@ -73,27 +73,6 @@ async function diffFile(client: Client, { filename, namespace, defaults }: Optio
   return all
 }
 
-/** The plan that the operator would make now. */
-export async function readPlan(client: Client, boot: KubeObject, { desired, owner }: Compiled): Promise<Plan> {
-  const owned = await listOwned(client, owner.label)
-  const known = new Map(owned.map((object) => [identityOf(object), object]))
-  const read = await readObjects(
-    client,
-    desired.map(({ object }) => object).filter((object) => !known.has(identityOf(object))),
-  )
-  const served = await client.get(refOf(SLIMEBOOT, boot)).catch(() => undefined)
-  return planChanges({
-    owner,
-    release: served === undefined ? [] : await readHelmRelease(client, served, owner),
-    spec: boot['spec'],
-    desired,
-    live: (object) => known.get(identityOf(object)) ?? read.get(identityOf(object)),
-    labelled: owned,
-    adopt: boot.metadata.annotations?.[ADOPT_ANNOTATION] === 'true',
-    settled: (_desired, _live, found) => found,
-  })
-}
-
 async function diffPlan(client: Client, plan: Plan): Promise<readonly ObjectDiff[]> {
   const refused = new Map(plan.refusals.map((refusal) => [refusal.object, refusal.message]))
   const steps = await Promise.all(
@@ -108,7 +87,7 @@ async function diffPlan(client: Client, plan: Plan): Promise<readonly ObjectDiff
     }),
   )
   const kept = await Promise.all(
-    plan.steps.map(async ({ kept: template, live, takenOver }): Promise<ObjectDiff | undefined> => {
+    plan.steps.map(async ({ keptTemplate: template, live, takenOver }): Promise<ObjectDiff | undefined> => {
       if (template === undefined || live === undefined) return undefined
       const fields = (await fieldsOf(client, template.rendered, live, takenOver)).filter(({ path }) => path.startsWith('spec.template.'))
       return fields.length === 0 ? undefined : { object: objectId(template.rendered), action: 'kept', fields, message: KEPT }

@@ -1,23 +1,20 @@
 /** `slimeboot preflight`: everything that an installation would miss, in one table, before anything is written. */
 import { Command, Option } from 'commander'
 import type { Client } from '../../runtime/client.ts'
-import { ApiError } from '../../runtime/errors.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
-import type { ResourceType } from '../../runtime/resource.ts'
-import { SLIMEBOOT, typeOf } from '../api/kinds.ts'
+import { typeOf } from '../api/kinds.ts'
 import { CREATE_NAMESPACES_ANNOTATION } from '../api/slimeboot.ts'
-import { createClaims } from '../apply/claims.ts'
+import { claimantOf, createClaims } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
 import { type Compiled, compile } from '../controller/compile.ts'
 import { createFactReader } from '../controller/facts.ts'
 import { namespaceProblems, namespaceState } from '../preflight/namespaces.ts'
-import type { Finding } from '../preflight/finding.ts'
+import { type Finding, missingKinds, orOk, rightsFindings, versionFindings } from '../preflight/findings.ts'
 import { istioFindings } from '../preflight/istio.ts'
 import { collisionProblems, hostProblems, kindProblems } from '../preflight/preflight.ts'
-import { describeMissing, missingByAccess, needsOf } from '../preflight/rights.ts'
 import { fileOption, namespaceOption, readBoots } from './boots.ts'
 import { kubeconfigOption, withClient } from './connect.ts'
-import { readPlan } from './diff.ts'
+import { listBoots, readPlan } from './read-cluster.ts'
 import { colour, columns } from './text.ts'
 
 interface Options {
@@ -102,55 +99,6 @@ async function preflightBoot(
   ]
 }
 
-function orOk(check: string, problems: readonly ReconcileError[], detail: string): readonly Finding[] {
-  return problems.length === 0
-    ? [{ check, level: 'ok', detail }]
-    : problems.map((problem) => ({ check, level: 'error', detail: problem.message }))
-}
-
-async function versionFindings(client: Client): Promise<readonly Finding[]> {
-  const { gitVersion, major, minor } = await client.version()
-  const old = major === 1 && minor < 30
-  return [
-    {
-      check: 'Kubernetes',
-      level: old ? 'warning' : 'ok',
-      detail: old
-        ? `${gitVersion}: no ValidatingAdmissionPolicy before 1.30, so SlimeBoots are honoured only in the operator's own namespace`
-        : gitVersion,
-    },
-  ]
-}
-
-async function missingKinds(client: Client, objects: readonly KubeObject[]): Promise<ReadonlySet<ResourceType>> {
-  const types = [...new Set([SLIMEBOOT, ...objects.map(typeOf)])]
-  const known = await Promise.all(
-    types.map(async (type) => {
-      try {
-        await client.list(type, { limit: 1, metadataOnly: true })
-        return true
-      } catch (error) {
-        if (error instanceof ApiError && error.unknownKind) return false
-        throw error
-      }
-    }),
-  )
-  return new Set(types.filter((_, index) => known[index] === false))
-}
-
-async function rightsFindings(client: Client, objects: readonly KubeObject[], operator: string): Promise<readonly Finding[]> {
-  const [namespace = '', name = ''] = operator.split('/')
-  const user = `system:serviceaccount:${namespace}:${name}`
-  const missing = describeMissing(await missingByAccess(client, needsOf(objects), user))
-  if (missing.length === 0)
-    return [{ check: 'Rights', level: 'ok', detail: `ServiceAccount ${operator} may create, patch and delete all of it` }]
-  return missing.map((line) => ({
-    check: 'Rights',
-    level: 'error',
-    detail: `ServiceAccount ${operator} may not ${line}. Apply deploy/slimeboot.yaml, which grants it.`,
-  }))
-}
-
 /** Objects and ports that other SlimeBoots of the cluster have. */
 async function claimFindings(client: Client, boot: KubeObject, compiled: Compiled): Promise<readonly Finding[]> {
   const claims = createClaims()
@@ -158,7 +106,7 @@ async function claimFindings(client: Client, boot: KubeObject, compiled: Compile
   for (const other of others) {
     if (keyOf(other) === keyOf(boot)) break
     try {
-      claims.claim({ key: keyOf(other), createdAt: other.metadata.creationTimestamp ?? '' }, compile(other).claim)
+      claims.claim(claimantOf(other), compile(other).claim)
     } catch (error) {
       if (!(error instanceof ReconcileError)) throw error
     }
@@ -170,20 +118,6 @@ async function claimFindings(client: Client, boot: KubeObject, compiled: Compile
     level: 'error',
     detail: `SlimeBoot ${holder}, the older one, has ${subject}`,
   }))
-}
-
-function ageOf(boot: KubeObject): string {
-  return `${boot.metadata.creationTimestamp ?? ''} ${keyOf(boot)}`
-}
-
-/** The oldest first. */
-async function listBoots(client: Client): Promise<readonly KubeObject[]> {
-  try {
-    return (await client.list(SLIMEBOOT)).items.toSorted((a, b) => (ageOf(a) < ageOf(b) ? -1 : 1))
-  } catch (error) {
-    if (error instanceof ApiError && error.unknownKind) return []
-    throw error
-  }
 }
 
 const MARKS = { ok: ['green', '✔'], warning: ['yellow', '⚠'], error: ['red', '✘'] } as const

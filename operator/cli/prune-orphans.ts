@@ -6,8 +6,9 @@ import { refOf } from '../../runtime/resource.ts'
 import { SLIMEBOOT, typeOf } from '../api/kinds.ts'
 import { failureOf } from '../apply/failure.ts'
 import { claimedOwner } from '../apply/ownership.ts'
-import { isCatchAll } from '../apply/prune.ts'
-import { kubeconfigOption, listOwned, withClient } from './connect.ts'
+import { isCatchAll } from '../apply/catch-all.ts'
+import { kubeconfigOption, withClient } from './connect.ts'
+import { listOwned } from './read-cluster.ts'
 
 interface Options {
   readonly kubeconfig?: string

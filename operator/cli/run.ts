@@ -1,7 +1,8 @@
 /** `slimeboot run`: the operator as a process. */
 import { Command } from 'commander'
-import { configOf, type RunFlags, withConfigOptions } from '../config.ts'
+import { configOf, type RunFlags } from '../config.ts'
 import { runOperator } from '../process.ts'
+import { withConfigOptions } from './run-options.ts'
 
 export function runCommand(): Command {
   return withConfigOptions(new Command('run'))

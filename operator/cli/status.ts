@@ -2,11 +2,14 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import type { Client } from '../../runtime/client.ts'
 import { keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
-import { EVENT, POD, SLIMEBOOT } from '../api/kinds.ts'
+import { EVENT, SLIMEBOOT } from '../api/kinds.ts'
+import { SUSPEND_ANNOTATION } from '../api/slimeboot.ts'
 import { ownerOf, ownershipOf } from '../apply/ownership.ts'
-import { podCause, unreadyDeployment } from '../apply/readiness.ts'
+import { readPodCause } from '../apply/pod-cause.ts'
+import { unreadyDeployment } from '../apply/readiness.ts'
 import type { Status } from '../controller/status.ts'
-import { kubeconfigOption, listOwned, withClient } from './connect.ts'
+import { kubeconfigOption, withClient } from './connect.ts'
+import { listOwned } from './read-cluster.ts'
 import { ageOf, colour, columns, treeOf } from './text.ts'
 
 interface Options {
@@ -79,7 +82,7 @@ async function reportOf(client: Client, boot: KubeObject): Promise<Report> {
   return {
     slimeboot: keyOf(boot),
     generation: boot.metadata.generation ?? 0,
-    suspended: boot.metadata.annotations?.['config.netease.com/suspend'] === 'true',
+    suspended: boot.metadata.annotations?.[SUSPEND_ANNOTATION] === 'true',
     status: boot['status'] ?? {},
     objects: objects.sort((a, b) => (a.object < b.object ? -1 : 1)),
     events,
@@ -92,14 +95,7 @@ async function stateOf(client: Client, object: KubeObject): Promise<ObjectState>
     return { ...base, ready: false, reason: 'Terminating', message: (object.metadata.finalizers ?? []).join(', ') }
   const unready = object.kind === 'Deployment' ? unreadyDeployment(object) : undefined
   if (unready === undefined) return { ...base, ready: true, reason: '', message: object.kind === 'Deployment' ? replicasOf(object) : '' }
-  const labels = (object['spec'] as { selector: { matchLabels?: Record<string, string> } }).selector.matchLabels ?? {}
-  const { items } = await client.list(POD, {
-    namespace: base.namespace,
-    labelSelector: Object.entries(labels)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(','),
-  })
-  const cause = podCause(items) ?? unready
+  const cause = (await readPodCause(client, object)) ?? unready
   return { ...base, ready: false, reason: cause.reason, message: cause.message }
 }
 

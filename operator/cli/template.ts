@@ -5,7 +5,8 @@ import { buildValues } from '../spec/build-values.ts'
 import { InvalidSpecError } from '../spec/errors.ts'
 import { manifestsToYaml, toList } from '../render/output.ts'
 import { render, renderText } from '../render/render.ts'
-import { defaultsOption, fileOption, namespaceOption, printWarnings, readBoots, readDefaults } from './boots.ts'
+import { readDefaults } from '../defaults-file.ts'
+import { defaultsOption, fileOption, namespaceOption, printWarnings, readBoots } from './boots.ts'
 
 interface Options {
   readonly filename: string

@@ -4,11 +4,13 @@ import type { EventRecorder } from '../../runtime/events.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import type { Change } from '../apply/apply.ts'
 import type { Condition } from '../api/conditions.ts'
+import { listed } from '../listed.ts'
 import type { Outcome } from './outcome.ts'
 import { readyOf } from './status.ts'
 
 const LISTED = 10
 
+/** `boot`: as it was before the reconcile. `elapsedMs`: how long that took. */
 export function announce(log: Logger, events: EventRecorder, boot: KubeObject, outcome: Outcome, elapsedMs: number): void {
   const of = (action: Change['action']): readonly Change[] => outcome.changes.filter((change) => change.action === action)
   const slimeboot = keyOf(boot)
@@ -18,8 +20,8 @@ export function announce(log: Logger, events: EventRecorder, boot: KubeObject, o
       log.info(change.action, { slimeboot, object: change.object, ...(change.fields.length === 0 ? {} : { fields: change.fields }) })
   for (const object of outcome.deleted) log.info('deleted', { slimeboot, object })
 
-  for (const change of of('repaired')) events.record(boot, 'Normal', 'DriftRepaired', `${change.object}: ${listed(change.fields)}`)
-  if (outcome.deleted.length > 0) events.record(boot, 'Normal', 'Pruned', listed(outcome.deleted))
+  for (const change of of('repaired')) events.record(boot, 'Normal', 'DriftRepaired', `${change.object}: ${listed(change.fields, LISTED)}`)
+  if (outcome.deleted.length > 0) events.record(boot, 'Normal', 'Pruned', listed(outcome.deleted, LISTED))
 
   if (outcome.phase === 'delete' && outcome.problems.length === 0 && outcome.waiting.length === 0) {
     log.info('gone', { slimeboot, ms })
@@ -37,16 +39,17 @@ export function announce(log: Logger, events: EventRecorder, boot: KubeObject, o
   if (isProblem || ready.reason === 'Contested' || ready.reason === 'WorkloadNotReady')
     events.record(boot, 'Warning', ready.reason, ready.message)
   else if (becomesReady) events.record(boot, 'Normal', 'Ready', `${ready.message}${applied === '' ? '' : ` (${applied})`}`)
-  const level = isProblem ? 'error' : 'info'
+  // the steps of a rollout are in the status
+  const isStep = ready.reason === 'Progressing' && previous?.reason === 'Progressing' && previous.status === ready.status
+  const level = isProblem ? 'error' : isStep ? 'debug' : 'info'
   if (outcome.problems.every((problem) => problem.retry !== 'conflict'))
     log.log(level, ready.status === 'True' ? 'ready' : 'not ready', { slimeboot, reason: ready.reason, message_: ready.message, ms })
 }
 
 function appliedText(created: readonly Change[], configured: readonly Change[], ms: number): string {
   if (created.length + configured.length === 0) return ''
-  return `${created.length} created, ${configured.length} configured in ${ms} ms: ${listed([...created, ...configured].map((change) => change.object))}`
-}
-
-function listed(items: readonly string[]): string {
-  return items.length <= LISTED ? items.join(', ') : `${items.slice(0, LISTED).join(', ')} and ${items.length - LISTED} more`
+  return `${created.length} created, ${configured.length} configured in ${ms} ms: ${listed(
+    [...created, ...configured].map((change) => change.object),
+    LISTED,
+  )}`
 }

@@ -1,11 +1,12 @@
 /** Claiming: what another SlimeBoot has already, known from the claims table and from what lives in the cluster, before any write. */
 import { identityOf, keyOf, type KubeObject } from '../../runtime/object.ts'
 import type { Claim, ClaimConflict, Claims } from '../apply/claims.ts'
-import { sharedPorts } from '../apply/claims.ts'
+import { claimantOf, sharedPorts } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
 import type { Live } from '../apply/live.ts'
 import { claimedOwner, ownershipOf } from '../apply/ownership.ts'
-import { catchAllOf, isCatchAll } from '../apply/prune.ts'
+import { catchAllOf, isCatchAll } from '../apply/catch-all.ts'
+import { listed } from '../listed.ts'
 import type { Compiled } from './compile.ts'
 
 export interface ClaimingDependencies {
@@ -23,9 +24,8 @@ const SUBJECTS_LISTED = 10
  * when its SlimeBoot was not reconciled yet, as after a restart, or is served by another operator.
  */
 export function claimAll({ claims, live, isServed }: ClaimingDependencies, boot: KubeObject, { claim, owner }: Compiled): void {
-  const claimant = { key: owner.key, createdAt: boot.metadata.creationTimestamp ?? '' }
   const holding = holdingOf(live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours'))
-  const conflicts = [...claims.claim(claimant, claim, holding), ...liveConflicts(live.catchAlls(), keyOf(boot), claim, holding)]
+  const conflicts = [...claims.claim(claimantOf(boot), claim, holding), ...liveConflicts(live.catchAlls(), keyOf(boot), claim, holding)]
   if (conflicts.length === 0) return
   for (const { holder } of conflicts) claims.await(holder, owner.key)
   const holders = [...Map.groupBy(conflicts, ({ holder }) => holder)]
@@ -58,10 +58,6 @@ function liveConflicts(
     const subjects = wanted.flatMap((ours) => sharedPorts(theirs, ours)).filter((subject) => !held.has(subject))
     return subjects.map((subject) => ({ holder, subject }))
   })
-}
-
-function listed(items: readonly string[], limit: number, separator = ', '): string {
-  return items.length <= limit ? items.join(separator) : `${items.slice(0, limit).join(separator)} and ${items.length - limit} more`
 }
 
 /** `port 9080 of namespace default` as it is, an identity as `Kind/namespace/name`. */

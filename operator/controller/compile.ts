@@ -2,6 +2,7 @@
 import { identityOf, type JsonObject, type KubeObject } from '../../runtime/object.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { CATCH_ALL_ANNOTATION } from '../api/slimeboot.ts'
+import { catchAllMark } from '../apply/catch-all.ts'
 import type { Claim } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
 import { markOwned, ownerOf, type Owner } from '../apply/ownership.ts'
@@ -10,7 +11,8 @@ import { render } from '../render/render.ts'
 import { RenderError } from '../render/render-error.ts'
 import { buildValues } from '../spec/build-values.ts'
 import { InvalidSpecError } from '../spec/errors.ts'
-import type { ClusterFacts, Warning } from '../spec/problems.ts'
+import type { ClusterFacts } from '../spec/cluster-facts.ts'
+import type { Warning } from '../spec/problems.ts'
 import { validate } from '../spec/validate.ts'
 import type { Values } from '../spec/values.ts'
 
@@ -42,7 +44,7 @@ export function compile(boot: KubeObject, options: CompileOptions = {}): Compile
     if (errors.length > 0) throw new InvalidSpecError(errors)
     const values = buildValues(boot, defaults)
     const owner = ownerOf(boot)
-    const desired = render(values).map((manifest) => ({ manifest, object: markOwned(withScope(manifest), owner) }))
+    const desired = render(values).map((manifest) => ({ manifest, object: markOwned(withCatchAllMark(manifest), owner) }))
     const claim = {
       objects: new Set(desired.map(({ object }) => identityOf(object))),
       catchAlls: desired.flatMap(({ manifest }) => manifest.catchAll ?? []),
@@ -64,10 +66,10 @@ export function compile(boot: KubeObject, options: CompileOptions = {}): Compile
   }
 }
 
-function withScope(manifest: Manifest): KubeObject {
+function withCatchAllMark(manifest: Manifest): KubeObject {
   const { object, catchAll } = manifest
   if (catchAll === undefined) return object
-  const annotations = { ...object.metadata.annotations, [CATCH_ALL_ANNOTATION]: `${catchAll.scope}=${catchAll.globalSidecarNamespace}` }
+  const annotations = { ...object.metadata.annotations, [CATCH_ALL_ANNOTATION]: catchAllMark(catchAll) }
   return { ...object, metadata: { ...object.metadata, annotations } }
 }
 

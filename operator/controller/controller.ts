@@ -1,17 +1,15 @@
 /** Controller: what is watched, and which SlimeBoot each event enqueues. */
-import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'winston'
 import type { Client } from '../../runtime/client.ts'
 import { ApiError, messageOf } from '../../runtime/errors.ts'
 import type { EventRecorder } from '../../runtime/events.ts'
-import { createInformer, type InformerProblem } from '../../runtime/informer.ts'
-import { identityOf, type JsonObject, keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
+import type { InformerProblem } from '../../runtime/informer.ts'
+import { identityOf, type JsonObject, keyOf, type KubeObject } from '../../runtime/object.ts'
 import { resourceName } from '../../runtime/resource.ts'
 import { createWorkQueue, type WorkQueueObserver } from '../../runtime/work-queue.ts'
 import { runWorkers, type WorkerObserver } from '../../runtime/worker.ts'
-import { SLIMEBOOT } from '../api/kinds.ts'
 import { OWNER_LABEL } from '../api/slimeboot.ts'
-import { createClaims } from '../apply/claims.ts'
+import { createClaims, oldestFirst } from '../apply/claims.ts'
 import { createContests } from '../apply/contest.ts'
 import { createLive } from '../apply/live.ts'
 import { createNormalForms } from '../apply/normal-form.ts'
@@ -21,18 +19,21 @@ import { createPreflight } from '../preflight/preflight.ts'
 import { createCompiler } from './compile.ts'
 import { createFactReader } from './facts.ts'
 import { createFinalizer } from './finalizer.ts'
+import { createOrphans } from './orphans.ts'
 import type { Outcome } from './outcome.ts'
 import { createReconciler } from './reconciler.ts'
+import { createSlimeBoots, type SlimeBootChange } from './slimeboots.ts'
 
 export interface ControllerOptions {
   readonly client: Client
   readonly events: EventRecorder
   readonly log: Logger
-  /** Empty for all. */
+  /** Namespaces whose SlimeBoots are served; empty for all. */
   readonly watchNamespaces: readonly string[]
+  /** Label selector of the SlimeBoots that are served; undefined for all. */
   readonly selector: string | undefined
   readonly workers: number
-  /** Milliseconds. */
+  /** Time that the mesh needs to learn that a catch-all is gone, milliseconds. */
   readonly meshSettle: number
   readonly operatorDefaults?: JsonObject
   /** Namespace of the operator's pod; undefined outside a pod. */
@@ -56,26 +57,11 @@ export type Controller = ReturnType<typeof createController>
 export function createController(options: ControllerOptions) {
   const { client, events, log, watchNamespaces, selector, workers, meshSettle, operatorDefaults, metrics } = options
   const queue = createWorkQueue(metrics === undefined ? {} : { observer: metrics.queueObserver })
-  /** Owner label to key of every SlimeBoot served. */
-  const keys = new Map<string, string>()
-  const orphans = new Set<string>()
+  const orphans = createOrphans({ log, events })
+  /** Whether every SlimeBoot is seen: only then an object without one is an orphan. */
+  const seesAll = selector === undefined && watchNamespaces.length === 0
 
-  const namespaces: readonly (string | undefined)[] = watchNamespaces.length === 0 ? [undefined] : watchNamespaces
-  const bootInformers = namespaces.map((namespace) =>
-    createInformer({
-      client,
-      type: SLIMEBOOT,
-      namespace,
-      labelSelector: selector,
-      transform: withoutManagers,
-      onChange: onBootChange,
-      onProblem,
-    }),
-  )
-  const boots = {
-    get: (key: string): KubeObject | undefined => bootInformers.map((informer) => informer.get(key)).find((boot) => boot !== undefined),
-    record: (boot: KubeObject): void => bootInformers.find((informer) => informer.get(keyOf(boot)) !== undefined)?.record(boot),
-  }
+  const boots = createSlimeBoots({ client, watchNamespaces, selector, onChange: onBootChange, onProblem })
   const live = createLive({ client, onChange: onObjectChange, onRegained: enqueueAll, onProblem })
   const contests = createContests()
   const facts = createFactReader(client, options.operatorNamespace)
@@ -87,13 +73,14 @@ export function createController(options: ControllerOptions) {
   const pruner = createPruner({ client, live, settleMs: meshSettle, onRemoved })
   const compiler = createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults })
   const finalizer = createFinalizer({ client, boots, live, pruner, rendered: (boot) => compiler.rendered(boot) })
+  const preflight = createPreflight({ client, kindMissing: live.kindMissing })
   const { reconcile } = createReconciler({
     client,
     boots,
     live,
     contests,
     pruner,
-    preflight: createPreflight({ client, kindMissing: live.kindMissing }),
+    preflight: preflight.check,
     finalizer,
     events,
     log,
@@ -102,60 +89,41 @@ export function createController(options: ControllerOptions) {
     compiler,
     facts,
     enqueue: queue.add,
-    onOutcome: metrics?.outcome,
+    onOutcome: (key, outcome) => {
+      if (outcome === undefined) preflight.forget(key)
+      metrics?.outcome(key, outcome)
+    },
   })
 
-  function onBootChange(previous: KubeObject | undefined, current: KubeObject | undefined, source: 'watch' | 'write'): void {
-    const boot = current ?? previous
-    if (boot === undefined) return
-    const key = keyOf(boot)
-    if (current === undefined) {
-      keys.delete(ownerOfKey(key).label)
-      // none, unless its finalizer was taken off by hand
-      for (const object of live.labelled(ownerOfKey(key).label)) noteOrphan(object)
-    } else keys.set(ownerOfKey(key).label, key)
-    // our own status writes change nothing that a reconcile reads
-    const same =
-      previous !== undefined &&
-      current !== undefined &&
-      previous.metadata.uid === current.metadata.uid &&
-      previous.metadata.generation === current.metadata.generation &&
-      previous.metadata.deletionTimestamp === current.metadata.deletionTimestamp &&
-      isDeepStrictEqual(previous.metadata.annotations, current.metadata.annotations) &&
-      isDeepStrictEqual(previous.metadata.finalizers, current.metadata.finalizers)
-    if (started && source === 'watch' && !same) queue.add(key)
+  function onBootChange(key: string, { exists, isNews }: SlimeBootChange): void {
+    if (exists) orphans.adopted(key)
+    // none, unless its finalizer was taken off by hand
+    else for (const object of live.labelled(ownerOfKey(key).label)) noteOrphan(object)
+    if (started && isNews) queue.add(key)
   }
 
   /** The oldest first: of two that want the same it is the one to get it. */
   function enqueueAll(): void {
     if (!started) return
-    const all = bootInformers.flatMap((informer) => [...informer.values()])
-    for (const boot of all.sort(byAge)) queue.add(keyOf(boot))
+    for (const boot of boots.all().toSorted(oldestFirst)) queue.add(keyOf(boot))
   }
 
   function onObjectChange(previous: KubeObject | undefined, current: KubeObject | undefined): void {
     const found = new Set([previous, current].flatMap((object) => (object === undefined ? [] : ownerKeys(object))))
     if (started) for (const key of found) queue.addAfter(key, BATCH_MS)
+    if (current === undefined && previous !== undefined) orphans.removed(previous)
     if (current !== undefined && found.size === 0) noteOrphan(current)
   }
 
+  /** The SlimeBoots served that an object belongs to by its label, its annotation or both. */
   function ownerKeys(object: KubeObject): readonly string[] {
-    const label = object.metadata.labels?.[OWNER_LABEL]
-    const byLabel = label === undefined ? undefined : keys.get(label)
+    const byLabel = boots.keyOfLabel(object.metadata.labels?.[OWNER_LABEL] ?? '')
     const byAnnotation = claimedOwner(object)
-    return [byLabel, byAnnotation !== undefined && boots.get(byAnnotation) !== undefined ? byAnnotation : undefined].filter(
-      (key) => key !== undefined,
-    )
+    return [byLabel, byAnnotation].flatMap((key) => (key !== undefined && boots.get(key) !== undefined ? [key] : []))
   }
 
-  /** Our annotation, no such SlimeBoot: reported once, removed only by `slimeboot prune-orphans`. */
   function noteOrphan(object: KubeObject): void {
-    const owner = claimedOwner(object)
-    if (owner === undefined || !started || selector !== undefined || watchNamespaces.length > 0) return
-    const identity = identityOf(object)
-    if (orphans.has(identity)) return
-    orphans.add(identity)
-    log.warn('orphan', { object: objectId(object), owner, remedy: 'slimeboot prune-orphans' })
+    if (started && seesAll) orphans.found(object)
   }
 
   function onProblem({ type, error, retryInMs }: InformerProblem): void {
@@ -168,12 +136,14 @@ export function createController(options: ControllerOptions) {
 
   let started = false
   let reconciles = 0
-  const informers = [...bootInformers, ...live.informers]
+  const informers = [...boots.informers, ...live.informers]
 
   return {
     informers,
     queue,
-    /** How many there were so far. */
+    /** Objects whose SlimeBoot is gone; undefined where not every SlimeBoot is seen. */
+    orphans: (): number | undefined => (seesAll ? orphans.count() : undefined),
+    /** How many reconciles there were so far. */
     reconciles: () => reconciles,
 
     /** Runs until `signal` aborts and every reconcile in progress has ended. */
@@ -186,8 +156,7 @@ export function createController(options: ControllerOptions) {
       started = true
       enqueueAll()
       for (const object of live.all()) if (ownerKeys(object).length === 0) noteOrphan(object)
-      if (!signal.aborted)
-        log.info('watching', { slimeboots: bootInformers.reduce((sum, informer) => sum + informer.size(), 0), objects: live.all().length })
+      if (!signal.aborted) log.info('watching', { slimeboots: boots.all().length, objects: live.all().length })
       const sweeping = setInterval(() => contests.sweep(), SWEEP_MS)
       signal.addEventListener('abort', () => queue.close(), { once: true })
       if (signal.aborted) queue.close()
@@ -206,15 +175,4 @@ export function createController(options: ControllerOptions) {
       await Promise.all(watching)
     },
   }
-}
-
-/** Nobody reads who wrote which field of a SlimeBoot. */
-function withoutManagers(boot: KubeObject): KubeObject {
-  const { managedFields: _, ...metadata } = boot.metadata
-  return { ...boot, metadata }
-}
-
-function byAge(a: KubeObject, b: KubeObject): number {
-  const [left, right] = [a, b].map((boot) => `${boot.metadata.creationTimestamp ?? ''} ${keyOf(boot)}`)
-  return left! < right! ? -1 : 1
 }

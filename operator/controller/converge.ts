@@ -1,18 +1,18 @@
 /** Converge: make the cluster match one compiled SlimeBoot. Read what is unknown, plan, check all that can be known, apply in waves, prune. */
-import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
+import { identityOf, type KubeObject } from '../../runtime/object.ts'
 import { resourceName } from '../../runtime/resource.ts'
-import { DEPLOYMENT, typeOf } from '../api/kinds.ts'
+import { typeOf } from '../api/kinds.ts'
 import { ADOPT_ANNOTATION } from '../api/slimeboot.ts'
-import { type KeptTemplate, readHelmRelease } from '../apply/helm-release.ts'
 import { applyStep, type ApplyDependencies, type Change } from '../apply/apply.ts'
-import { scopesMeet } from '../apply/claims.ts'
+import { gateCatchAlls, isOpen } from '../apply/catch-all-gates.ts'
+import { globalSidecarNamespaceOf, isGlobalSidecar } from '../apply/catch-all.ts'
 import { ReconcileError } from '../apply/failure.ts'
+import type { KeptTemplate } from '../apply/helm/kept-template.ts'
+import { readHelmRelease } from '../apply/helm/release.ts'
 import type { Live } from '../apply/live.ts'
 import { type Plan, planChanges, type Step } from '../apply/plan.ts'
-import { catchAllScope, globalSidecarNamespaceOf, isCatchAll, isGlobalSidecar, type Pruner, type PruneResult } from '../apply/prune.ts'
+import type { Pruner, PruneResult } from '../apply/prune.ts'
 import { readObjects } from '../apply/read.ts'
-import { hasAvailableReplica } from '../apply/readiness.ts'
-import type { CatchAll } from '../render/manifest.ts'
 import type { Compiled } from './compile.ts'
 
 export interface ConvergeDependencies extends ApplyDependencies {
@@ -24,21 +24,26 @@ export interface ConvergeDependencies extends ApplyDependencies {
   readonly isCurrent: (boot: KubeObject) => boolean
   /** Called once before the first write. */
   readonly ensureFinalizer: (boot: KubeObject) => Promise<void>
-  /** By SlimeBoot the state (uid and generation) for which gated catch-alls were looked for. */
-  readonly lookedFor: Map<string, string>
+  /** By key the state (uid and generation) of a SlimeBoot for which catch-alls behind closed gates were read. */
+  readonly gatedReads: Map<string, string>
 }
 
 export interface Convergence {
+  /** Sorted by object. */
   readonly changes: readonly Change[]
+  /** `Kind/namespace/name` of what was pruned. */
   readonly deleted: readonly string[]
+  /** What the next step waits for, in words. */
   readonly waiting: readonly string[]
+  /** `Kind/namespace/name` of objects that carry the annotation of another one. */
   readonly copies: readonly string[]
   /** Deployments that keep the earlier operator's pod template. */
-  readonly kept: readonly KeptTemplate[]
+  readonly keptTemplates: readonly KeptTemplate[]
   /** Refusals of single objects; the waves after them were not started. */
   readonly problems: readonly ReconcileError[]
   /** True when everything is applied and nothing is left to prune. */
   readonly complete: boolean
+  /** Come back after this time though nothing failed, milliseconds. */
   readonly waitMs?: number
 }
 
@@ -56,10 +61,8 @@ export async function converge(
   const gates = gateCatchAlls(dependencies.live, plan)
   const changes: Change[] = []
   const problems: ReconcileError[] = [...unwatched(dependencies.live, plan)]
-  if (
-    problems.length > 0 ||
-    plan.steps.some((step) => step.action !== 'none' && (step.manifest.catchAll === undefined || gates.open.includes(step)))
-  ) {
+  const isWritten = (step: Step): boolean => step.action !== 'none' && (step.manifest.catchAll === undefined || gates.open.includes(step))
+  if (problems.length > 0 || plan.steps.some(isWritten)) {
     problems.push(...(await dependencies.preflight(boot, compiled, plan)))
     if (problems.length > 0) return result({ deleted: [], blocked: [] }, [])
   }
@@ -88,16 +91,16 @@ export async function converge(
   }
 
   // Wave 4: a catch-all only when its global-sidecar can take traffic, and never beside one that it replaces.
-  const { open, waiting, replaced, kept } = gateCatchAlls(dependencies.live, plan)
+  const { open, waiting, replaced, retained } = gateCatchAlls(dependencies.live, plan)
   const removed = await dependencies.pruner.removeCatchAlls(compiled.owner.key, replaced)
   if (removed.blocked.length > 0) return result(removed, waiting)
   await applyAll(open)
   if (problems.length > 0) return result(removed, waiting)
 
   // What is stale goes last, but for what still stands behind a catch-all that waits for its successor.
-  const keptNamespaces = new Set(kept.map(globalSidecarNamespaceOf))
+  const retainedNamespaces = new Set(retained.map(globalSidecarNamespaceOf))
   const prunable = plan.stale.filter(
-    (object) => !replaced.includes(object) && !kept.includes(object) && !keptNamespaces.has(object.metadata.namespace ?? ''),
+    (object) => !replaced.includes(object) && !retained.includes(object) && !retainedNamespaces.has(object.metadata.namespace ?? ''),
   )
   const pruned = await dependencies.pruner.prune(compiled.owner.key, prunable, stayingGlobalSidecars(dependencies.live, plan))
   return result({ ...pruned, deleted: [...removed.deleted, ...pruned.deleted] }, waiting)
@@ -109,7 +112,7 @@ export async function converge(
       deleted: prune.deleted,
       waiting: waits,
       copies: plan.copies,
-      kept: plan.steps.flatMap((step) => step.kept ?? []).filter(({ differences }) => differences.length > 0),
+      keptTemplates: plan.steps.flatMap((step) => step.keptTemplate ?? []).filter(({ differences }) => differences.length > 0),
       problems: [...problems, ...prune.blocked].sort((a, b) => (a.message < b.message ? -1 : 1)),
       complete: problems.length === 0 && prune.blocked.length === 0 && waits.length === 0,
       ...(prune.waitMs === undefined ? {} : { waitMs: prune.waitMs }),
@@ -124,7 +127,7 @@ function stayingGlobalSidecars(live: Live, plan: Plan): ReadonlyMap<string, Kube
 }
 
 async function makePlan(
-  { client, live, normalForms, lookedFor }: ConvergeDependencies,
+  { client, live, normalForms, gatedReads }: ConvergeDependencies,
   boot: KubeObject,
   { desired, owner }: Compiled,
 ): Promise<Plan> {
@@ -132,9 +135,9 @@ async function makePlan(
   const unknown = desired
     .filter(({ object }) => live.get(object) === undefined && !live.kindMissing(object))
     // a catch-all behind a closed gate is looked for once, and again when it opens
-    .filter(({ manifest }) => manifest.catchAll === undefined || lookedFor.get(owner.key) !== state || isOpen(live, manifest.catchAll))
+    .filter(({ manifest }) => manifest.catchAll === undefined || gatedReads.get(owner.key) !== state || isOpen(live, manifest.catchAll))
     .map(({ object }) => object)
-  lookedFor.set(owner.key, state)
+  gatedReads.set(owner.key, state)
   const [read, release] = await Promise.all([readObjects(client, unknown), readHelmRelease(client, boot, owner)])
   return planChanges({
     owner,
@@ -156,47 +159,4 @@ function unwatched(live: Live, plan: Plan): readonly ReconcileError[] {
   return kinds.length === 0
     ? []
     : [new ReconcileError('Forbidden', `May not watch ${kinds.join(', ')}. Grant "get, list, watch" on them to the operator.`, 'heals')]
-}
-
-interface Gates {
-  /** Catch-alls that may be applied now. */
-  readonly open: readonly Step[]
-  /** What the others wait for. */
-  readonly waiting: readonly string[]
-  /** Stale ones to be removed before the open ones are applied. */
-  readonly replaced: readonly KubeObject[]
-  /** Stale ones that stay until their successors' gates open. */
-  readonly kept: readonly KubeObject[]
-}
-
-function gateCatchAlls(live: Live, plan: Plan): Gates {
-  const steps = plan.steps.filter((step) => step.manifest.catchAll !== undefined)
-  const closed = steps.filter((step) => step.action !== 'none' && !isOpen(live, step.manifest.catchAll!))
-  const stale = plan.stale.filter(isCatchAll)
-  const meets = (object: KubeObject, step: Step): boolean => scopesMeet({ scope: catchAllScope(object) }, step.manifest.catchAll!)
-  const kept = stale.filter((object) => closed.some((step) => meets(object, step)))
-  const replaced = stale.filter((object) => !kept.includes(object) && steps.some((step) => meets(object, step)))
-  const held = steps.filter((step) => !closed.includes(step) && step.action !== 'none' && kept.some((object) => meets(object, step)))
-  const open = plan.steps.filter((step) => step.manifest.wave === 4 && !closed.includes(step) && !held.includes(step))
-  const waiting = [
-    ...closed.map(
-      (step) =>
-        `${objectId(step.desired)} waits for an available replica of Deployment/${step.manifest.catchAll!.globalSidecarNamespace}/global-sidecar`,
-    ),
-    ...held.map(
-      (step) =>
-        `${objectId(step.desired)} waits until ${kept
-          .filter((object) => meets(object, step))
-          .map(objectId)
-          .join(', ')} can go`,
-    ),
-  ]
-  return { open, waiting: waiting.sort(), replaced, kept }
-}
-
-/** Its global-sidecar has a replica that can take the traffic. */
-function isOpen(live: Live, { globalSidecarNamespace: namespace }: CatchAll): boolean {
-  return hasAvailableReplica(
-    live.get({ apiVersion: DEPLOYMENT.apiVersion, kind: DEPLOYMENT.kind, metadata: { namespace, name: 'global-sidecar' } }),
-  )
 }

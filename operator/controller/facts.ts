@@ -1,11 +1,9 @@
-/** What the cluster says that a spec alone cannot: its version and the mesh's root namespace. */
+/** Reads the facts of the cluster: its version and the mesh's root namespace. */
 import type { Client } from '../../runtime/client.ts'
 import type { KubeObject } from '../../runtime/object.ts'
-import type { ClusterFacts } from '../spec/problems.ts'
+import { type ClusterFacts, lacksPolicies } from '../spec/cluster-facts.ts'
 import { readMeshRoot } from './mesh-root.ts'
 
-/** ValidatingAdmissionPolicy is in every cluster from this version on: https://kubernetes.io/blog/2024/04/24/validating-admission-policy-ga/ */
-const FIRST_MINOR_WITH_POLICIES = 30
 /** The mesh's root namespace hardly ever changes. */
 const FRESH_MS = 10 * 60_000
 const DEFAULT_ISTIO_NAMESPACE = 'istio-system'
@@ -45,15 +43,13 @@ export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'
       const rootNamespace = await rootOf(istioNamespaceOf(boot))
       return {
         ...(kubernetesVersion === undefined ? {} : { kubernetesVersion }),
-        ...(operatorNamespace !== undefined && lacksPolicies(kubernetesVersion) ? { honouredNamespace: operatorNamespace } : {}),
+        ...(operatorNamespace !== undefined && kubernetesVersion !== undefined && lacksPolicies(kubernetesVersion)
+          ? { honouredNamespace: operatorNamespace }
+          : {}),
         ...(rootNamespace === undefined ? {} : { rootNamespace }),
       }
     },
   }
-}
-
-function lacksPolicies(version: ClusterFacts['kubernetesVersion']): boolean {
-  return version !== undefined && version.major === 1 && version.minor < FIRST_MINOR_WITH_POLICIES
 }
 
 function istioNamespaceOf(boot: KubeObject): string {

@@ -1,18 +1,20 @@
 /** Finalizer: set before anything is created; on deletion everything of ours goes first, and is seen gone. */
-import type { Client } from '../../runtime/client.ts'
-import { ApiError, hasCode } from '../../runtime/errors.ts'
+import type { Client, JsonPatchOperation } from '../../runtime/client.ts'
+import { hasCode } from '../../runtime/errors.ts'
 import type { Informer } from '../../runtime/informer.ts'
 import { keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
-import { refOf, resourceName } from '../../runtime/resource.ts'
-import { MANAGED_TYPES, SLIMEBOOT, typeOf } from '../api/kinds.ts'
-import { DELETION_POLICY_ANNOTATION, FIELD_MANAGER, FINALIZER, OWNER_LABEL } from '../api/slimeboot.ts'
+import { refOf } from '../../runtime/resource.ts'
+import { SLIMEBOOT } from '../api/kinds.ts'
+import { FIELD_MANAGER, FINALIZER } from '../api/slimeboot.ts'
 import { failureOf, ReconcileError } from '../apply/failure.ts'
-import { earlierOperatorProblem, HELM_FINALIZERS, isServedByHelm, readHelmRelease } from '../apply/helm-release.ts'
+import { earlierOperatorProblem } from '../apply/helm/earlier-operator.ts'
+import { HELM_FINALIZERS, isServedByHelm } from '../apply/helm/release.ts'
 import type { Live } from '../apply/live.ts'
-import { marksOff, ownerOf, ownershipOf } from '../apply/ownership.ts'
+import { ownerOf } from '../apply/ownership.ts'
 import type { Pruner, PruneResult } from '../apply/prune.ts'
-import { readObjects } from '../apply/read.ts'
+import { isOrphaning, letGo } from './deletion-policy.ts'
 import { NOTHING, type Outcome } from './outcome.ts'
+import { createRemains } from './remains.ts'
 
 export interface FinalizerDependencies {
   readonly client: Client
@@ -23,100 +25,41 @@ export interface FinalizerDependencies {
   readonly rendered: (boot: KubeObject) => readonly KubeObject[]
 }
 
+/** What was deleted is looked for again after this time. */
+const LOOK_MS = 1000
+
 export function createFinalizer({ client, boots, live, pruner, rendered }: FinalizerDependencies) {
+  const remains = createRemains({ client, live, rendered })
   /** By key the uid of a SlimeBoot that was let go: it is in the cache until the watch tells that it is gone. */
   const released = new Map<string, string | undefined>()
   const isReleased = (boot: KubeObject): boolean => released.has(keyOf(boot)) && released.get(keyOf(boot)) === boot.metadata.uid
   const isSet = (boot: KubeObject): boolean => (boot.metadata.finalizers?.includes(FINALIZER) ?? false) && !isReleased(boot)
 
-  /** Lists every kind anew: the cache may be behind, or lack what lost its label meanwhile. */
-  async function survivors(boot: KubeObject): Promise<{ found: readonly KubeObject[]; blocked: readonly ReconcileError[] }> {
-    const owner = ownerOf(boot)
-    const found: KubeObject[] = []
-    const blocked: ReconcileError[] = []
-    await Promise.all(
-      MANAGED_TYPES.map(async (type) => {
-        try {
-          const { items } = await client.list(type, { labelSelector: `${OWNER_LABEL}=${owner.label}` })
-          found.push(...items.filter((item) => ownershipOf(item, owner) === 'ours'))
-        } catch (error) {
-          if (error instanceof ApiError && error.unknownKind) return
-          if (!hasCode(error, 403)) throw failureOf(error, 'get', { apiVersion: type.apiVersion, kind: type.kind, metadata: { name: '' } })
-          blocked.push(
-            new ReconcileError(
-              'DeleteBlocked',
-              `Cannot see whether ${resourceName(type)} are gone: ${error.message}. Grant "list ${resourceName(type)}" to the operator.`,
-              'heals',
-              { cause: error },
-            ),
-          )
-        }
-      }),
-    )
-    return { found: [...found, ...(await unlabelled(boot)), ...(await releaseOf(boot))], blocked }
-  }
-
-  /** Objects of ours without the label, which no list and no watch shows: looked for by their names. */
-  async function unlabelled(boot: KubeObject): Promise<readonly KubeObject[]> {
-    const owner = ownerOf(boot)
-    const found = await readObjects(client, rendered(boot))
-    return [...found.values()].filter(
-      (object) => object.metadata.labels?.[OWNER_LABEL] !== owner.label && ownershipOf(object, owner) === 'ours',
-    )
-  }
-
-  /** What the earlier operator installed and was not taken over: it goes as if it were ours, or stays as it is. */
-  async function releaseOf(boot: KubeObject): Promise<readonly KubeObject[]> {
-    return isOrphaning(boot) ? [] : await readHelmRelease(client, boot, ownerOf(boot))
-  }
-
-  /** Takes our finalizer off and adds `kept`; those of the earlier operator go as well, since nobody serves them any more. */
-  async function setFinalizers(boot: KubeObject, kept: readonly string[]): Promise<KubeObject> {
-    const { uid, resourceVersion, finalizers = [] } = boot.metadata
+  /** Refused when the SlimeBoot has changed since it was read. */
+  async function patch(boot: KubeObject, operation: JsonPatchOperation): Promise<KubeObject> {
+    const { uid, resourceVersion } = boot.metadata
     return await client.jsonPatch(
       refOf(SLIMEBOOT, boot),
       [
         { op: 'test', path: '/metadata/uid', value: uid },
         { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
-        {
-          op: 'add',
-          path: '/metadata/finalizers',
-          value: [...finalizers.filter((name) => name !== FINALIZER && !HELM_FINALIZERS.includes(name)), ...kept],
-        },
+        operation,
       ],
       FIELD_MANAGER,
     )
   }
 
-  /** For `deletion-policy: orphan`: nothing looks like ours afterwards. */
-  async function takeMarksOff(object: KubeObject, boot: KubeObject): Promise<void> {
-    const { ownerReferences = [] } = object.metadata
-    try {
-      await client.jsonPatch(
-        refOf(typeOf(object), object),
-        [
-          ...marksOff(object),
-          // the earlier operator's reference would make the garbage collector delete it
-          ...(ownerReferences.some(({ uid }) => uid === boot.metadata.uid)
-            ? [
-                {
-                  op: 'add' as const,
-                  path: '/metadata/ownerReferences',
-                  value: ownerReferences.filter(({ uid }) => uid !== boot.metadata.uid),
-                },
-              ]
-            : []),
-        ],
-        FIELD_MANAGER,
-      )
-      live.forget(object)
-    } catch (error) {
-      if (!hasCode(error, 404)) throw failureOf(error, 'apply', object)
-    }
+  /** `ours`: our own finalizer or none. Those of the earlier operator go as well, since nobody serves them any more. */
+  async function setFinalizers(boot: KubeObject, ours: readonly string[]): Promise<KubeObject> {
+    const { finalizers = [] } = boot.metadata
+    const others = finalizers.filter((name) => name !== FINALIZER && !HELM_FINALIZERS.includes(name))
+    return await patch(boot, { op: 'add', path: '/metadata/finalizers', value: [...others, ...ours] })
   }
 
-  async function letGo(objects: readonly KubeObject[], boot: KubeObject): Promise<PruneResult> {
-    await Promise.all(objects.map((object) => takeMarksOff(object, boot)))
+  async function removeAll(boot: KubeObject): Promise<PruneResult> {
+    const objects = await remains.known(boot)
+    if (!isOrphaning(boot)) return await pruner.prune(ownerOf(boot).key, objects)
+    await letGo({ client, live }, boot, objects)
     return { deleted: [], blocked: [] }
   }
 
@@ -126,23 +69,17 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
     /** The SlimeBoot of this key is gone. */
     forget: (key: string): void => void released.delete(key),
 
+    /** Sets our finalizer where it is not. Throws ReconcileError. */
     async ensure(boot: KubeObject): Promise<void> {
       if (isSet(boot)) return
-      const { uid, resourceVersion, finalizers } = boot.metadata
-      const add =
-        finalizers === undefined || finalizers.length === 0
-          ? { op: 'add' as const, path: '/metadata/finalizers', value: [FINALIZER] }
-          : { op: 'add' as const, path: '/metadata/finalizers/-', value: FINALIZER }
+      const { finalizers = [] } = boot.metadata
       try {
         boots.record(
-          await client.jsonPatch(
-            refOf(SLIMEBOOT, boot),
-            [
-              { op: 'test', path: '/metadata/uid', value: uid },
-              { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
-              add,
-            ],
-            FIELD_MANAGER,
+          await patch(
+            boot,
+            finalizers.length === 0
+              ? { op: 'add', path: '/metadata/finalizers', value: [FINALIZER] }
+              : { op: 'add', path: '/metadata/finalizers/-', value: FINALIZER },
           ),
         )
       } catch (error) {
@@ -161,35 +98,29 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
 
     /** One step of the deletion; done when `outcome.waiting` and `problems` are empty: then the SlimeBoot is gone. */
     async finalize(boot: KubeObject): Promise<Outcome> {
-      const owner = ownerOf(boot)
+      const { key } = ownerOf(boot)
       const base: Outcome = { ...NOTHING, phase: 'delete' }
       const earlier = isServedByHelm(boot) ? await earlierOperatorProblem(client, boot) : undefined
       if (earlier !== undefined) return { ...base, problems: [earlier] }
-      const labelled = live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours')
-      const ours = [...(labelled.length > 0 ? labelled : await unlabelled(boot)), ...(await releaseOf(boot))]
-      const { deleted, blocked, waitMs, waitingFor } = isOrphaning(boot) ? await letGo(ours, boot) : await pruner.prune(owner.key, ours)
+      const { deleted, blocked, waitMs, waitingFor } = await removeAll(boot)
       if (blocked.length > 0) return { ...base, deleted, problems: blocked.map(asBlocked) }
       if (waitMs !== undefined) return { ...base, deleted, waiting: [waitingFor ?? ''], waitMs }
-      const { found, blocked: unseen } = await survivors(boot)
+      const { found, blocked: unseen } = await remains.survivors(boot)
       if (unseen.length > 0) return { ...base, deleted, problems: unseen }
       if (found.length > 0) {
         for (const object of found) live.record(object)
-        return { ...base, deleted, waiting: found.map((object) => `${objectId(object)} to go`).sort(), waitMs: 1000 }
+        return { ...base, deleted, waiting: found.map((object) => `${objectId(object)} to go`).sort(), waitMs: LOOK_MS }
       }
       try {
         await setFinalizers(boot, [])
       } catch (error) {
         if (!hasCode(error, 404)) throw conflictOr(error, boot)
       }
-      released.set(owner.key, boot.metadata.uid)
-      pruner.forget(owner.key)
+      released.set(key, boot.metadata.uid)
+      pruner.forget(key)
       return { ...base, deleted }
     },
   }
-}
-
-function isOrphaning(boot: KubeObject): boolean {
-  return boot.metadata.annotations?.[DELETION_POLICY_ANNOTATION] === 'orphan'
 }
 
 function asBlocked(error: ReconcileError): ReconcileError {

@@ -4,12 +4,13 @@ import type { Client } from '../../runtime/client.ts'
 import { objectId, type KubeObject } from '../../runtime/object.ts'
 import { CONFIG_MAP, DAEMON_SET, DEPLOYMENT, MUTATING_WEBHOOK } from '../api/kinds.ts'
 import type { Values } from '../spec/values.ts'
-import type { Finding } from './finding.ts'
+import type { Finding } from './findings.ts'
 
 /** Versions whose VIRTUAL_HOST REMOVE is broken (spec/behaviour.md 11: lazyload#26, slime#145). */
 const BROKEN: readonly RegExp[] = [/^1\.9\.9$/, /^1\.10\.[56]$/, /^1\.11\.[4-7]$/, /^1\.12\./]
 const OLDEST_STOCK = { major: 1, minor: 20 }
 
+/** Needs the right to list Deployments, DaemonSets and webhooks in the whole cluster; throws what the API server answers. */
 export async function istioFindings(client: Pick<Client, 'list' | 'get'>, values: Values): Promise<readonly Finding[]> {
   const [istiods, webhooks, nodeAgents, mesh] = await Promise.all([
     client.list(DEPLOYMENT, { labelSelector: 'app=istiod' }),

@@ -48,6 +48,7 @@ export function namespaceProblems({ missing, terminating }: NamespaceState, crea
   return problems
 }
 
+/** One that exists already is as good. Throws ReconcileError. */
 export async function createNamespaces(client: Client, names: readonly string[]): Promise<void> {
   for (const name of names) {
     const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }

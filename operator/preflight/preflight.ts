@@ -1,13 +1,19 @@
 /** Preflight: everything that is missing, all at once, before the first write. Used by the operator and by `slimeboot preflight`. */
 import type { Client } from '../../runtime/client.ts'
-import { objectId, type KubeObject } from '../../runtime/object.ts'
+import { keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { CREATE_NAMESPACES_ANNOTATION } from '../api/slimeboot.ts'
 import { failureOf, ReconcileError } from '../apply/failure.ts'
 import type { Plan } from '../apply/plan.ts'
-import type { Compiled } from '../controller/compile.ts'
+import type { Values } from '../spec/values.ts'
 import { createNamespaces, namespaceProblems, namespaceState } from './namespaces.ts'
 import { takenHosts } from './dispatch-hosts.ts'
 import { describeMissing, missingRights, needsOf } from './rights.ts'
+
+/** What is to be applied. */
+export interface Rendered {
+  readonly values: Values
+  readonly desired: readonly { readonly object: KubeObject }[]
+}
 
 export interface PreflightDependencies {
   readonly client: Client
@@ -15,16 +21,15 @@ export interface PreflightDependencies {
 }
 
 export function createPreflight({ client, kindMissing }: PreflightDependencies) {
-  /** Per SlimeBoot the generation whose rights and hosts were found in order. */
-  const passed = new Map<string, number>()
+  /** Per SlimeBoot the state (uid and generation) whose rights and hosts were found in order. */
+  const passed = new Map<string, string>()
 
-  return async function preflight(boot: KubeObject, compiled: Compiled, plan: Plan): Promise<readonly ReconcileError[]> {
+  async function check(boot: KubeObject, rendered: Rendered, plan: Plan): Promise<readonly ReconcileError[]> {
     const created = plan.steps.filter((step) => step.action === 'create').map((step) => step.desired)
     const inhabited = new Set([boot, ...plan.steps.flatMap((step) => step.live ?? [])].map((object) => object.metadata.namespace))
     const create = boot.metadata.annotations?.[CREATE_NAMESPACES_ANNOTATION] === 'true'
-    const uid = boot.metadata.uid ?? ''
-    const generation = boot.metadata.generation ?? 0
-    const isNew = passed.get(uid) !== generation
+    const state = `${boot.metadata.uid ?? ''} ${boot.metadata.generation ?? 0}`
+    const isNew = passed.get(keyOf(boot)) !== state
     const [namespaces, rights, hosts] = await Promise.all([
       // where something of ours or the SlimeBoot itself lives the namespace is there
       namespaceState(
@@ -34,10 +39,10 @@ export function createPreflight({ client, kindMissing }: PreflightDependencies) 
       isNew
         ? rightsProblems(
             client,
-            compiled.desired.map(({ object }) => object),
+            rendered.desired.map(({ object }) => object),
           )
         : [],
-      isNew ? hostProblems(client, boot, compiled) : [],
+      isNew ? hostProblems(client, boot, rendered) : [],
     ])
     const problems = [
       ...collisionProblems(plan),
@@ -47,18 +52,26 @@ export function createPreflight({ client, kindMissing }: PreflightDependencies) 
       ...hosts,
     ]
     if (problems.length > 0) return problems
-    passed.set(uid, generation)
+    passed.set(keyOf(boot), state)
     await createNamespaces(client, namespaces.missing)
     return []
   }
+
+  return {
+    check,
+    /** The SlimeBoot of this key is gone. */
+    forget: (key: string): void => void passed.delete(key),
+  }
 }
 
+/** What a plan refuses: objects in the way that are not ours. */
 export function collisionProblems({ refusals }: Plan): readonly ReconcileError[] {
   return [...refusals]
     .sort((a, b) => (a.object < b.object ? -1 : 1))
     .map((refusal) => new ReconcileError('Conflict', refusal.message, 'heals', { objects: [refusal.object] }))
 }
 
+/** One problem for all objects whose kind the API server does not know. */
 export function kindProblems(missing: readonly KubeObject[]): readonly ReconcileError[] {
   if (missing.length === 0) return []
   const kinds = [...new Set(missing.map((object) => `${object.kind} (${object.apiVersion})`))].sort()
@@ -72,6 +85,7 @@ export function kindProblems(missing: readonly KubeObject[]): readonly Reconcile
   ]
 }
 
+/** What the client's own user lacks to write these objects. */
 export async function rightsProblems(client: Client, objects: readonly KubeObject[]): Promise<readonly ReconcileError[]> {
   const missing = describeMissing(await missingRights(client, needsOf(objects)))
   return missing.length === 0
@@ -79,7 +93,12 @@ export async function rightsProblems(client: Client, objects: readonly KubeObjec
     : [new ReconcileError('Forbidden', `Rights are missing: ${missing.join('; ')}. Grant them to the operator's ServiceAccount.`, 'heals')]
 }
 
-export async function hostProblems(client: Client, boot: KubeObject, { values }: Compiled): Promise<readonly ReconcileError[]> {
+/** Dispatch domains that are hosts of the mesh already. Throws ReconcileError where the hosts cannot be read. */
+export async function hostProblems(
+  client: Client,
+  boot: KubeObject,
+  { values }: Pick<Rendered, 'values'>,
+): Promise<readonly ReconcileError[]> {
   try {
     const taken = await takenHosts(client, values)
     return taken.map(

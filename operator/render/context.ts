@@ -28,10 +28,14 @@ export function contextOf(values: Values, unit: Unit, checksum: string | null): 
     ports: values.ports.map(portContext),
     globalSidecar: globalSidecarContext(values.globalSidecar),
     accessLog: values.accessLog ?? null,
+    accessLogKeepalive: shape === 'stock' ? { connection_keepalive: ACCESS_LOG_KEEPALIVE } : {},
     // The tutorial puts it beside the catch-all; a selector works from there too, but only one namespace needs it.
     accessLogNamespace: shape === 'stock' ? unit.place.namespace : unit.place.filterNamespace,
   }
 }
+
+/** Without it Envoy goes on sending to a pod that vanished with its node until the kernel gives up, after a quarter of an hour. */
+const ACCESS_LOG_KEEPALIVE = { interval: '10s', timeout: '5s' }
 
 /** `guarded`: names of the virtual hosts that the catch-all adds to this port's route config, each once. */
 function portContext({ port, dispatches }: WormholePort) {

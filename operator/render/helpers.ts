@@ -16,7 +16,7 @@
  */
 import type Handlebars from 'handlebars'
 import { load, YAMLException } from 'js-yaml'
-import { goJson } from './go-json.ts'
+import { goJson } from '../spec/go-json.ts'
 import { YamlText, yamlFlow, yamlScalar } from './yaml-scalar.ts'
 
 /** A helper refused its parameters; `line` is the template's. The engine adds the template's name. */

@@ -1,4 +1,5 @@
 /** The table of templates: once per install, module or global-sidecar; under which condition; in which wave (design 5 and 7, behaviour 8). */
+import { LAZYLOAD_CLUSTER_ROLE } from '../spec/defaults.ts'
 import type { Values } from '../spec/values.ts'
 import type { Unit } from './context.ts'
 import type { Wave } from './manifest.ts'
@@ -20,12 +21,16 @@ export interface TemplateEntry {
 const stock = (values: Values): boolean => values.shape === 'stock'
 const pilotShape = (values: Values): boolean => values.shape === 'pilot'
 const withPilot = (values: Values): boolean => values.pilot !== undefined && values.modules.length > 0
+/** A module with a role of its own has all its rights there. */
+const electsLeader = (_: Values, unit: Unit): boolean =>
+  unit.kind === 'module' && !unit.module.bundleItem && unit.module.clusterRole === LAZYLOAD_CLUSTER_ROLE
 const withAccessLog = (values: Values): boolean => values.accessLog !== undefined
 
 /** In the order in which they appear within a unit; a ConfigMap comes before the Deployment that needs its checksum. */
 export const INVENTORY: readonly TemplateEntry[] = [
   { template: 'module/service-account.yaml.hbs', per: 'module', wave: 1, when: (values) => values.controller.createServiceAccount },
   { template: 'module/cluster-role-binding.yaml.hbs', per: 'module', wave: 1 },
+  { template: 'module/role-binding.yaml.hbs', per: 'module', wave: 1, when: electsLeader },
   { template: 'module/config-map.yaml.hbs', per: 'module', wave: 2 },
   { template: 'module/service.yaml.hbs', per: 'module', wave: 2 },
   {

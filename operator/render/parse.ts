@@ -1,6 +1,6 @@
 /** Rendered text -> object: read as YAML that knows JSON's types only, then checked to be an object that the API server can address. */
 import { JSON_SCHEMA, load, YAMLException } from 'js-yaml'
-import type { KubeObject } from '../../runtime/object.ts'
+import { isJsonObject, type KubeObject } from '../../runtime/object.ts'
 import { RenderError } from './render-error.ts'
 
 /** Kinds of ours that have no namespace. */
@@ -30,23 +30,19 @@ function parseYaml(file: string, text: string): unknown {
 }
 
 function identityFault(object: unknown): string | undefined {
-  if (!isRecord(object)) return 'the rendered text is not one object'
+  if (!isJsonObject(object)) return 'the rendered text is not one object'
   const { apiVersion, kind, metadata } = object
   if (typeof apiVersion !== 'string' || apiVersion === '') return 'apiVersion is missing'
   if (typeof kind !== 'string' || kind === '') return 'kind is missing'
-  if (!isRecord(metadata)) return 'metadata is missing'
+  if (!isJsonObject(metadata)) return 'metadata is missing'
   const { name, namespace } = metadata
   if (!isName(name, DNS_SUBDOMAIN, 253)) return `metadata.name ${JSON.stringify(name)} is not a DNS name`
   if (CLUSTER_SCOPED.has(kind)) return namespace === undefined ? undefined : `${kind} has no namespace, got ${JSON.stringify(namespace)}`
   if (!isName(namespace, DNS_LABEL, 63))
-    return `metadata.namespace ${JSON.stringify(namespace)} of ${kind}/${String(name)} is not a DNS label`
+    return `metadata.namespace ${JSON.stringify(namespace)} of ${kind}/${name as string} is not a DNS label`
   return undefined
 }
 
 function isName(value: unknown, pattern: RegExp, longest: number): boolean {
   return typeof value === 'string' && value.length <= longest && pattern.test(value)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -57,7 +57,8 @@ const globalSidecarPods: readonly Rule[] = [
   made(`${CONTAINER}.image`, () => 'spec.component.globalSidecar.image'),
   copied(`${CONTAINER}.resources`, 'spec.component.globalSidecar.resources'),
   made('spec.replicas', () => 'spec.component.globalSidecar.replicas'),
-  made(/^spec\.template\.metadata\.labels(\[istio\.io\/rev\]|\.istio\.io\/rev)?/, () => 'spec.component.globalSidecar.revision'),
+  // the API server leaves "metadata" out
+  made(/^spec\.template(?:\.metadata)?\.labels(\[istio\.io\/rev\]|\.istio\.io\/rev)?/, () => 'spec.component.globalSidecar.revision'),
   made(`${POD}.priorityClassName`, () => 'spec.component.globalSidecar.priorityClassName'),
   ...podSettings('spec.component.globalSidecar'),
 ]
@@ -65,6 +66,7 @@ const globalSidecarPods: readonly Rule[] = [
 const RULES: Readonly<Record<string, readonly Rule[]>> = {
   'module/service-account.yaml.hbs': [MODULE_NAME],
   'module/cluster-role-binding.yaml.hbs': [MODULE_NAME, made('roleRef', (_, object) => `${moduleName(object)}.clusterRole`)],
+  'module/role-binding.yaml.hbs': [MODULE_NAME],
   'module/config-map.yaml.hbs': [MODULE_NAME, made('data', (_, object) => moduleName(object))],
   'module/service.yaml.hbs': [
     MODULE_NAME,

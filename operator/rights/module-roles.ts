@@ -1,34 +1,56 @@
 /** Roles of what a SlimeBoot installs, and of the people who write SlimeBoots. They ship with the operator; it binds them, it cannot make or change any. */
 import { SLIMEBOOT } from '../api/kinds.ts'
 import { groupOf } from '../../runtime/object.ts'
-import { BINDER_ROLE, INSTALL_VERB, INSTALLER_ROLE, LAZYLOAD_CLUSTER_ROLE, PILOT_CLUSTER_ROLE } from './names.ts'
-import { type Role, rule } from './rule.ts'
+import { BINDER_ROLE, INSTALL_VERB, INSTALLER_ROLE, LAZYLOAD_CLUSTER_ROLE, LAZYLOAD_LEASES_ROLE, PILOT_CLUSTER_ROLE } from './names.ts'
+import { type Role, type Rule, rule } from './rule.ts'
 
 const READ = ['get', 'list', 'watch']
 const FENCES = 'microservice.slime.io'
 const ISTIO = 'networking.istio.io'
 
-/** The lazyload controller (spec 2, 3, 4): fences in all namespaces become Sidecars. */
+/**
+ * Ours uses none of these. A takeover leaves the pods of an earlier image running, and a tag of the tutorial's day may stand in a
+ * SlimeBoot: they must go on. Nothing here is more than what ours needs: whoever may patch may update.
+ */
+export const OLDER_IMAGES: readonly Rule[] = [
+  rule(FENCES, ['servicefences/status'], ['update'], "Images of the tutorial's day only: they replace the status as a whole."),
+  rule(ISTIO, ['sidecars'], ['update'], "Images of the tutorial's day only: they replace a Sidecar as a whole."),
+  rule('', ['endpoints'], ['list', 'watch'], "Images of the tutorial's day only: what EndpointSlices are today."),
+]
+
+/**
+ * The lazyload controller (spec 2, 3, 4): fences in all namespaces become Sidecars. test/integration/lazyload/rights.test.ts compares
+ * it with what lazyload does.
+ */
 export const LAZYLOAD_ROLE: Role = {
   name: LAZYLOAD_CLUSTER_ROLE,
   description: 'What the lazyload controller needs: it turns ServiceFences into Sidecars and learns from who calls whom.',
   rules: [
+    rule(FENCES, ['servicefences'], ['list', 'watch'], 'Serve the fences of all namespaces.'),
+    rule(FENCES, ['servicefences'], ['create', 'delete'], 'Make and remove the fences that labels of Services and Namespaces ask for.'),
     rule(
       FENCES,
       ['servicefences'],
-      [...READ, 'create', 'update', 'patch', 'delete'],
-      'Serve fences; make and remove those of labelled Services and Namespaces.',
+      ['get'],
+      'Look how a fence is right now: before a reset, and before the Sidecar of one that is gone is removed.',
     ),
-    rule(FENCES, ['servicefences/status'], ['update', 'patch'], 'Keep what was learned in the status of the fence.'),
+    rule(FENCES, ['servicefences/status'], ['patch'], 'Keep what was learned in the status of the fence.'),
     rule(FENCES, ['servicefences/finalizers'], ['update'], 'Make the fence the owner of its Sidecar, with blockOwnerDeletion.'),
-    rule(ISTIO, ['sidecars'], [...READ, 'create', 'update', 'patch', 'delete'], 'Write the Sidecar of each fence.'),
-    rule(ISTIO, ['virtualservices', 'serviceentries'], READ, 'Follow the destinations behind a learned host.'),
-    rule('', ['services', 'namespaces'], READ, 'Fence Services by label; tell which host belongs to which Service.'),
-    rule('', ['endpoints'], READ, 'Tell which Service an address in the access log belongs to (images before EndpointSlices).'),
-    rule('discovery.k8s.io', ['endpointslices'], READ, 'Tell which Service an address in the access log belongs to.'),
-    rule('', ['events'], ['create', 'patch'], 'Tell on the fence what happened.'),
-    rule('coordination.k8s.io', ['leases'], ['create'], 'Elect the leader among replicas: make the Lease once.'),
-    rule('coordination.k8s.io', ['leases'], ['get', 'update', 'patch'], 'Elect the leader among replicas: hold the Lease.', ['lazyload']),
+    rule(ISTIO, ['sidecars'], ['list', 'watch', 'create', 'patch', 'delete'], 'Write the Sidecar of each fence.'),
+    rule(ISTIO, ['virtualservices', 'serviceentries'], ['list', 'watch'], 'Follow the destinations behind a learned host.'),
+    rule('', ['services', 'namespaces'], ['list', 'watch'], 'Fence Services by label; tell which host belongs to which Service.'),
+    rule('discovery.k8s.io', ['endpointslices'], ['list', 'watch'], 'Tell which Service an address in the access log belongs to.'),
+    rule('', ['events'], ['create'], 'Tell on the fence what happened.'),
+    ...OLDER_IMAGES,
+  ],
+}
+
+/** Bound in the namespace of each module: elsewhere Leases lead others. */
+export const LAZYLOAD_LEASES: Role = {
+  name: LAZYLOAD_LEASES_ROLE,
+  description: 'Elect the leader among replicas of a lazyload controller; bound in its own namespace only.',
+  rules: [
+    rule('coordination.k8s.io', ['leases'], ['create', 'get', 'update'], 'Make and hold the Lease, which has the name of the module.'),
   ],
 }
 

@@ -7,6 +7,8 @@ export const OBJECTS_ROLE = 'slime-boot-objects'
 
 /** ClusterRole of lazyload modules. */
 export { LAZYLOAD_CLUSTER_ROLE } from '../spec/defaults.ts'
+/** The same modules hold their Leases by it, in their own namespace only, as templates/module/role-binding.yaml.hbs binds it. */
+export const LAZYLOAD_LEASES_ROLE = 'slime-lazyload-leases'
 /** ClusterRole of the global-sidecar's pilot, as templates/pilot/cluster-role-binding.yaml.hbs binds it. */
 export const PILOT_CLUSTER_ROLE = 'slime-global-sidecar-pilot'
 

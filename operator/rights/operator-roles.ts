@@ -6,7 +6,14 @@
 import { groupOf } from '../../runtime/object.ts'
 import type { ResourceType } from '../../runtime/resource.ts'
 import { EVENT, HORIZONTAL_POD_AUTOSCALER, NAMESPACE, POD, SERVICE_ENTRY, SLIMEBOOT, VIRTUAL_SERVICE } from '../api/kinds.ts'
-import { LAZYLOAD_CLUSTER_ROLE, OBJECTS_ROLE, OPERATOR_NAME, OPERATOR_NAMESPACE, PILOT_CLUSTER_ROLE } from './names.ts'
+import {
+  LAZYLOAD_CLUSTER_ROLE,
+  LAZYLOAD_LEASES_ROLE,
+  OBJECTS_ROLE,
+  OPERATOR_NAME,
+  OPERATOR_NAMESPACE,
+  PILOT_CLUSTER_ROLE,
+} from './names.ts'
 import { byGroup, type Role, rule, type Rule } from './rule.ts'
 import type { RenderedType } from './template-objects.ts'
 
@@ -34,6 +41,7 @@ function clusterRole(types: readonly RenderedType[]): Role {
         ),
       rule(RBAC, ['clusterroles'], ['bind'], 'The roles that may be bound: these and no other.', [
         LAZYLOAD_CLUSTER_ROLE,
+        LAZYLOAD_LEASES_ROLE,
         PILOT_CLUSTER_ROLE,
       ]),
       on(NAMESPACE, ['get', 'list', 'create'], 'See that target namespaces exist; make them where the SlimeBoot asks for it.'),

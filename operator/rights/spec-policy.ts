@@ -25,6 +25,7 @@ const MODE_PATH = 'spec.module[].global.misc.global-sidecar-mode'
 const NAME_PATH = 'spec.module[].name'
 const PORT_PATH = 'spec.module[].fence.wormholePort[]'
 const LIST_PATH = 'spec.component.globalSidecar.namespace'
+const LABEL_VALUE = '^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'
 const MODULE_NAME = '^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$'
 /** Searching for pairs is quadratic: longer lists are left to the operator. */
 const LONGEST = 100
@@ -66,6 +67,7 @@ function listVariables(): readonly Variable[] {
     { name: 'names', expression: 'variables.modules.map(m, has(m.name) ? dyn(m.name) : dyn(null))' },
     { name: 'wrongNames', expression: `variables.names.filter(n, n == null || !string(n).matches(${quoted(MODULE_NAME)}))` },
     { name: 'namesTwice', expression: twice('variables.names.filter(n, n != null)') },
+    { name: 'revision', expression: field('variables.sidecar', 'revision', '""') },
     { name: 'listedTwice', expression: twice('variables.listed') },
     {
       name: 'portLists',
@@ -153,6 +155,10 @@ function names(): readonly Validation[] {
     {
       expression: 'variables.mode != "namespaced" || size(variables.listedTwice) == 0',
       messageExpression: `"${LIST_PATH}[] is " + ${shown('variables.listedTwice[0]')} + " twice. Remove one of them."`,
+    },
+    {
+      expression: `variables.pilot || variables.mode == "none" || string(variables.revision).matches(${quoted(LABEL_VALUE)})`,
+      messageExpression: `"spec.component.globalSidecar.revision must be a label value (letters, digits, \\"-\\", \\"_\\" and \\".\\", at most 63 characters), got " + ${shown('variables.revision')} + ". \\"istioctl tag list\\" and the label istio.io/rev of istiod's pods tell the revisions."`,
     },
   ]
 }

@@ -1,5 +1,5 @@
 /** buildValues: a valid spec over the defaults becomes the plain object that templates see. */
-import type { Json, JsonObject, KubeObject } from '../../runtime/object.ts'
+import { isJsonObject, type Json, type JsonObject, type KubeObject } from '../../runtime/object.ts'
 import { DEFAULTS, GLOBAL_SIDECAR_DEFAULTS } from './defaults.ts'
 import { dispatchCluster } from './dispatch-cluster.ts'
 import { InvalidSpecError } from './errors.ts'
@@ -7,7 +7,6 @@ import { merge } from './merge.ts'
 import { moduleConfig } from './module-config.ts'
 import { resolveMode } from './mode.ts'
 import { clusterRoleOf, dispatchesOf, enabledModules, hasFence, metricSourceOf, nameOf, parsePort, portsOf, processOf } from './modules.ts'
-import { isObject } from './problems.ts'
 import { pruneNulls } from './prune-nulls.ts'
 import { at, listAt, numberAt, objectAt, textAt, textOrNumberAt } from './read.ts'
 import type {
@@ -30,7 +29,7 @@ export interface ValuesOptions {
 
 /** The spec as values: built-in defaults, then the operator's, then `spec` (merge.ts). A spec that is no object reads as empty. */
 export function mergedSpec(boot: KubeObject, options: ValuesOptions = {}): JsonObject {
-  return merge(merge(DEFAULTS, options.operatorDefaults ?? {}), isObject(boot.spec) ? pruneNulls(boot.spec) : {})
+  return merge(merge(DEFAULTS, options.operatorDefaults ?? {}), isJsonObject(boot.spec) ? pruneNulls(boot.spec) : {})
 }
 
 /**

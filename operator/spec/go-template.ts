@@ -3,9 +3,9 @@
  * print, printf (%s %d %v %q %%), quote, default, lower, upper, trim, replace. Where Go would print `<nil>` or `%!d(…)` this is an error,
  * and so is everything else: widening the subset later changes no cluster. (https://pkg.go.dev/text/template, https://masterminds.github.io/sprig/)
  */
+import { isJsonObject } from '../../runtime/object.ts'
 import { type Command, GoTemplateError, type Operand, parseGoTemplate, type Pipeline } from './go-template-parse.ts'
 import { callFunction, MAX_TEXT, textOf, Unset } from './go-template-functions.ts'
-import { isObject } from './problems.ts'
 
 export { GoTemplateError, valuesKeysOf } from './go-template-parse.ts'
 
@@ -52,7 +52,7 @@ function fieldOf(path: readonly string[], values: unknown): unknown {
   let found = values
   for (const [index, key] of path.entries()) {
     if (index === 0) continue // `Values` itself
-    if (!isObject(found)) {
+    if (!isJsonObject(found)) {
       const parent = `.${path.slice(0, index).join('.')}`
       throw new GoTemplateError(`${parent} is ${found === undefined ? 'not set' : 'not a map'}, so it has no key ${JSON.stringify(key)}`)
     }

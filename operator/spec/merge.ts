@@ -1,6 +1,5 @@
 /** Deep merge of values: maps merge, lists and scalars replace, `null` removes what the base had. */
-import type { Json, JsonObject } from '../../runtime/object.ts'
-import { isObject } from './problems.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
 
 /**
  * `over` on top of `base`. Neither is changed. Keys such as `__proto__` are plain keys.
@@ -16,6 +15,6 @@ export function merge(base: JsonObject, over: JsonObject): JsonObject {
 }
 
 function mergeValue(base: Json | undefined, over: Json): Json {
-  if (!isObject(over)) return over
-  return merge(isObject(base) ? base : {}, over)
+  if (!isJsonObject(over)) return over
+  return merge(isJsonObject(base) ? base : {}, over)
 }

@@ -1,7 +1,7 @@
 /** The mode: where global-sidecars run, from every place and in every spelling in which a SlimeBoot says so. */
-import type { JsonObject } from '../../runtime/object.ts'
+import { isJsonObject, type JsonObject } from '../../runtime/object.ts'
 import { enabledModules, miscOf } from './modules.ts'
-import { isObject, problem, type Problem, show } from './problems.ts'
+import { problem, type Problem, show } from './problems.ts'
 import { at } from './read.ts'
 import type { Mode } from './values.ts'
 
@@ -66,7 +66,7 @@ function moduleStatements(spec: JsonObject, problems: Problem[]): Statement[] {
 
 function componentStatements(spec: JsonObject, problems: Problem[]): Statement[] {
   const component = at(spec, 'component', 'globalSidecar')
-  if (!isObject(component)) return []
+  if (!isJsonObject(component)) return []
   if (at(component, 'enable') === false) return [{ path: `${SIDECAR}.enable`, value: false, mode: 'none' }]
   const type = at(component, 'type')
   const saidElsewhere = enabledModules(spec).some(({ module }) => at(miscOf(module), 'global-sidecar-mode') !== undefined)

@@ -2,11 +2,10 @@
  * The module's JSON for its controller: the element of `spec.module` as written, unknown keys included, with what the controller
  * reads as text made text and with the decisions of the operator written into it (enabled, mode).
  */
-import type { Json, JsonObject } from '../../runtime/object.ts'
-import { goJson } from '../render/go-json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
+import { goJson } from './go-json.ts'
 import { CONTROLLER_MODE, parseMode } from './mode.ts'
 import { allModules, dispatchesOf, isBundle, isEnabled, isLazyload, miscOf, nameOf, portsOf } from './modules.ts'
-import { isObject } from './problems.ts'
 import { at, listAt, objectAt } from './read.ts'
 import type { Mode } from './values.ts'
 
@@ -28,7 +27,7 @@ function text(module: JsonObject, mode: Mode): string {
 function normalise(module: JsonObject, mode: Mode): JsonObject {
   const misc = normaliseMisc(module, mode)
   const withMisc = Object.keys(misc).length > 0 ? { global: { ...objectAt(module, 'global'), misc } } : {}
-  const withFence = isObject(at(module, 'fence')) ? { fence: normaliseFence(module) } : {}
+  const withFence = isJsonObject(at(module, 'fence')) ? { fence: normaliseFence(module) } : {}
   const withEnable = isEnabled(module) ? { enable: true } : {}
   return { ...module, ...withEnable, ...withMisc, ...withFence }
 }
@@ -69,7 +68,7 @@ function normaliseFence(module: JsonObject): JsonObject {
 }
 
 function normaliseDispatch(dispatch: Json): Json {
-  if (!isObject(dispatch)) return dispatch
+  if (!isJsonObject(dispatch)) return dispatch
   const name = at(dispatch, 'name')
   const domains = listAt(dispatch, 'domains')
   return {

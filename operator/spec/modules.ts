@@ -1,7 +1,6 @@
 /** Modules of a spec: which are enabled, of what kind, with which role, ports and source. Reads any JSON without throwing. */
-import type { Json, JsonObject } from '../../runtime/object.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
 import { LAZYLOAD_CLUSTER_ROLE } from './defaults.ts'
-import { isObject } from './problems.ts'
 import { at, listAt, objectAt, textAt } from './read.ts'
 
 /** A module and where it stands: `spec.module[0]`. */
@@ -15,7 +14,7 @@ const OTHER_KINDS = ['limiter', 'plugin']
 
 /** All modules that are objects, in list order. */
 export function allModules(spec: JsonObject): PlacedModule[] {
-  return listAt(spec, 'module').flatMap((module, index) => (isObject(module) ? [{ path: `spec.module[${index}]`, module }] : []))
+  return listAt(spec, 'module').flatMap((module, index) => (isJsonObject(module) ? [{ path: `spec.module[${index}]`, module }] : []))
 }
 
 /** The enabled ones: `enable` true, or `enable` absent and `fence.enable` true (spec 8, GAP a). */
@@ -84,5 +83,5 @@ export function processOf(module: JsonObject, modules: readonly JsonObject[]): J
 }
 
 export function isBundle(module: JsonObject): boolean {
-  return isObject(at(module, 'bundle'))
+  return isJsonObject(at(module, 'bundle'))
 }

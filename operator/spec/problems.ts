@@ -1,5 +1,4 @@
 /** Problems and warnings of a spec: what they hold, and how values and paths are shown in their messages. */
-import type { JsonObject } from '../../runtime/object.ts'
 import type { ConditionReason, WarningReason } from '../api/reasons.ts'
 
 /** An error of the spec. Nothing is applied while there is one. */
@@ -17,15 +16,6 @@ export interface Warning {
   readonly reason: WarningReason
   readonly path: string
   readonly message: string
-}
-
-/** What validation knows of the cluster; empty on the command line. */
-export interface ClusterFacts {
-  /** Root namespace of the mesh, where it is known. */
-  readonly rootNamespace?: string
-  /** Only SlimeBoots in this namespace are honoured: nothing checks the rights of who writes one (Kubernetes before 1.30). */
-  readonly honouredNamespace?: string
-  readonly kubernetesVersion?: { readonly major: number; readonly minor: number }
 }
 
 const SHOWN_LENGTH = 60
@@ -50,9 +40,4 @@ export function show(value: unknown): string {
 export function child(path: string, key: string | number): string {
   if (typeof key === 'number') return `${path}[${key}]`
   return /^[A-Za-z_][\w-]*$/.test(key) ? `${path}.${key}` : `${path}[${show(key)}]`
-}
-
-/** Whether `value` is a JSON object: not null, not a list. */
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

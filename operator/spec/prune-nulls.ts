@@ -1,7 +1,6 @@
 /** `null` as the API server stores it, so that the command line sees the same spec as the operator. */
 import { propertyOf, readCrdSchema, type CrdSchema } from '../api/crd-schema.ts'
-import type { Json, JsonObject } from '../../runtime/object.ts'
-import { isObject } from './problems.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
 
 let specSchema: CrdSchema | undefined
 
@@ -18,7 +17,7 @@ export function pruneNulls(spec: JsonObject): JsonObject {
 function prune(value: Json, schema: CrdSchema): Json {
   if (Array.isArray(value))
     return schema.items === undefined ? value : (value as readonly Json[]).map((item) => prune(item, schema.items ?? {}))
-  if (!isObject(value)) return value
+  if (!isJsonObject(value)) return value
   const kept: [string, Json][] = []
   for (const [key, item] of Object.entries(value)) {
     const known = memberSchema(schema, key)

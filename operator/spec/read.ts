@@ -1,12 +1,11 @@
 /** Tolerant reading of a spec that may hold anything: a missing or wrongly typed part reads as empty. */
-import type { Json, JsonObject } from '../../runtime/object.ts'
-import { isObject } from './problems.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
 
 /** The value at a path of own keys, or undefined. `null` reads as undefined. */
 export function at(value: unknown, ...keys: readonly string[]): Json | undefined {
   let found: unknown = value
   for (const key of keys) {
-    if (!isObject(found) || !Object.hasOwn(found, key)) return undefined
+    if (!isJsonObject(found) || !Object.hasOwn(found, key)) return undefined
     found = found[key]
   }
   return (found ?? undefined) as Json | undefined
@@ -15,7 +14,7 @@ export function at(value: unknown, ...keys: readonly string[]): Json | undefined
 /** The object at a path, or `{}`. */
 export function objectAt(value: unknown, ...keys: readonly string[]): JsonObject {
   const found = at(value, ...keys)
-  return isObject(found) ? found : {}
+  return isJsonObject(found) ? found : {}
 }
 
 /** The list at a path, or `[]`. */

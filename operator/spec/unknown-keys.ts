@@ -1,10 +1,10 @@
 /** Keys that nobody reads: kept, because dispatch templates and controllers may read them, but warned about with the likely meant one. */
 import { type CrdSchema, propertyOf, readCrdSchema } from '../api/crd-schema.ts'
-import type { JsonObject } from '../../runtime/object.ts'
+import { isJsonObject, type JsonObject } from '../../runtime/object.ts'
 import { GoTemplateError, valuesKeysOf } from './go-template.ts'
 import { allModules, dispatchesOf } from './modules.ts'
 import { memberSchema } from './prune-nulls.ts'
-import { child, isObject, show, warning, type Warning } from './problems.ts'
+import { child, show, warning, type Warning } from './problems.ts'
 import { textAt } from './read.ts'
 
 const MAX_WARNINGS = 100
@@ -31,7 +31,7 @@ function walk(value: unknown, schema: CrdSchema, path: string, warnings: Warning
     if (items !== undefined) for (const [index, item] of value.entries()) walk(item, items, child(path, index), warnings, () => false)
     return
   }
-  if (!isObject(value)) return
+  if (!isJsonObject(value)) return
   for (const [key, item] of Object.entries(value)) {
     const known = memberSchema(schema, key)
     if (known !== undefined) walk(item, known, child(path, key), warnings, () => false)

@@ -1,9 +1,9 @@
 /** validate: every error and warning of a SlimeBoot's spec at once; types by the CRD's schema, the rest by a table of checks. */
-import type { JsonObject, KubeObject } from '../../runtime/object.ts'
+import { isJsonObject, type JsonObject, type KubeObject } from '../../runtime/object.ts'
 import { mergedSpec, shapeOf, type ValuesOptions } from './build-values.ts'
 import type { CheckInput, ErrorCheck, WarningCheck } from './checks/check.ts'
 import { controllerPorts, miscSettings, volumeMounts, volumes } from './checks/controller.ts'
-import { meshRoot, modes, namespaceList, pilotNamespace, replicas } from './checks/global-sidecar.ts'
+import { meshRoot, modes, namespaceList, pilotNamespace, replicas, revision } from './checks/global-sidecar.ts'
 import { bundleItems, clusterRoles, images, moduleNames, namespaces } from './checks/names.ts'
 import { dispatches, repeatedDomains, wormholePorts } from './checks/ports.ts'
 import {
@@ -14,12 +14,14 @@ import {
   pilotTooOld,
   repeatedPorts,
   unknownHosts,
+  unlikelyClusters,
   unusedSettings,
 } from './checks/warnings.ts'
 import { quantities } from './checks/resources.ts'
 import { resolveMode } from './mode.ts'
 import { enabledModules } from './modules.ts'
-import { type ClusterFacts, isObject, problem, type Problem, show, type Warning } from './problems.ts'
+import type { ClusterFacts } from './cluster-facts.ts'
+import { problem, type Problem, show, type Warning } from './problems.ts'
 import { pruneNulls } from './prune-nulls.ts'
 import { schemaProblems } from './schema-check.ts'
 import { unknownKeys } from './unknown-keys.ts'
@@ -40,6 +42,7 @@ const ERROR_CHECKS: readonly ErrorCheck[] = [
   bundleItems,
   clusterRoles,
   replicas,
+  revision,
   controllerPorts,
   quantities,
   wormholePorts,
@@ -56,6 +59,7 @@ const WARNING_CHECKS: readonly WarningCheck[] = [
   metricSource,
   logPort,
   unknownHosts,
+  unlikelyClusters,
   pilotTooOld,
   unusedSettings,
 ]
@@ -78,7 +82,7 @@ export function validate(boot: KubeObject, facts: ClusterFacts = {}, options: Va
   if (spec === undefined || spec === null)
     return refused(problem('spec', 'is required. Write at least spec.image.repository and spec.module.'))
   if (isDeep(spec)) return refused(problem('spec', `must not be nested deeper than ${MAX_DEPTH} levels.`))
-  if (!isObject(spec)) return refused(problem('spec', `must be a map, got ${show(spec)}.`))
+  if (!isJsonObject(spec)) return refused(problem('spec', `must be a map, got ${show(spec)}.`))
   const merged = mergedSpec(boot, options)
   const input = checkInput(merged, facts)
   const errors = [...schemaProblems(pruneNulls(spec)), ...schemaProblems(merged), ...ERROR_CHECKS.flatMap((check) => check(input))]

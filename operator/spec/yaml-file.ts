@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 
-import type { Json, KubeObject } from '../../runtime/object.ts'
+import { isJsonObject, type Json, type KubeObject } from '../../runtime/object.ts'
 import { parseGoYaml, YamlError } from './go-yaml.ts'
-import { isObject, show } from './problems.ts'
+import { show } from './problems.ts'
 
 export { YamlError } from './go-yaml.ts'
 
@@ -22,7 +22,7 @@ export function parseManifests(source: string, name: string): KubeObject[] {
 }
 
 function objectsOf(document: Json, where: string): KubeObject[] {
-  if (!isObject(document)) throw new YamlError(`${where}: must be a Kubernetes object, got ${show(document)}`)
+  if (!isJsonObject(document)) throw new YamlError(`${where}: must be a Kubernetes object, got ${show(document)}`)
   const { apiVersion, kind, items } = document
   for (const [key, value] of Object.entries({ apiVersion, kind })) {
     if (typeof value !== 'string' || value === '') throw new YamlError(`${where}: ${key} must be text, got ${show(value)}`)
@@ -31,7 +31,7 @@ function objectsOf(document: Json, where: string): KubeObject[] {
     return (items as readonly Json[]).flatMap((item, index) => objectsOf(item, `${where}: items[${index}]`))
   }
   const { metadata } = document
-  if (!isObject(metadata)) throw new YamlError(`${where}: metadata must be a map, got ${show(metadata)}`)
+  if (!isJsonObject(metadata)) throw new YamlError(`${where}: metadata must be a map, got ${show(metadata)}`)
   const { name, namespace } = metadata
   if (typeof name !== 'string' || name === '') throw new YamlError(`${where}: metadata.name must be text, got ${show(name)}`)
   if (namespace !== undefined && typeof namespace !== 'string')

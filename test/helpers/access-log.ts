@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os'
 import { Client, type ClientWritableStream, credentials, type ServiceError } from '@grpc/grpc-js'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import type { JsonObject } from '../../runtime/object.ts'
 
 export interface LoggedRequest {
   readonly directRemote?: string
@@ -96,6 +97,15 @@ export interface LogStream extends Disposable {
   readonly ended: Promise<ServiceError | undefined>
 }
 
+/** Where the tests' streams come from. */
+export const LOOPBACK = '127.0.0.1'
+/** A module that takes access logs from there, though no EndpointSlice can name it. */
+export const LOOPBACK_MODULE: JsonObject = {
+  name: 'lazyload',
+  global: { misc: { metric_source_type: 'accesslog' } },
+  general: { checkLogSource: false },
+}
+
 /** An address of this machine that may stand in an EndpointSlice (loopback may not); connections to it come from it. */
 export const OWN_ADDRESS: string =
   Object.values(networkInterfaces())
@@ -104,7 +114,22 @@ export const OWN_ADDRESS: string =
 
 /** Opens a stream as Envoy does; it comes from `host` itself. */
 export function openLogStream(port: number, host = OWN_ADDRESS): LogStream {
-  const client = new Client(`${host}:${port}`, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 })
+  return openStream(connectionTo(port, host))
+}
+
+/** As many Envoys do: `count` streams on few connections. */
+export function openLogStreams(port: number, host: string, count: number): readonly LogStream[] {
+  const clients = Array.from({ length: Math.ceil(count / STREAMS_PER_CONNECTION) }, () => connectionTo(port, host))
+  return Array.from({ length: count }, (_, index) => openStream(clients[index % clients.length]!))
+}
+
+const STREAMS_PER_CONNECTION = 200
+
+function connectionTo(port: number, host: string): Client {
+  return new Client(`${host}:${port}`, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 })
+}
+
+function openStream(client: Client): LogStream {
   const outcome = Promise.withResolvers<ServiceError | undefined>()
   const raw = (bytes: Buffer): Buffer => bytes
   const call: ClientWritableStream<Buffer> = client.makeClientStreamRequest(METHOD, raw, raw, (error: ServiceError | null) =>

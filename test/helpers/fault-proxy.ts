@@ -63,6 +63,8 @@ export interface FaultProxy extends AsyncDisposable {
   /** As the cluster's, but its server is the proxy. */
   readonly kubeconfigFor: ClusterAccess['kubeconfigFor']
   readonly exchanges: readonly Exchange[]
+  /** When connections were reset or became half-open (`performance.now()`): what was under way then may be lost. */
+  readonly disturbedAt: readonly number[]
   /** The next `times` requests that match suffer `fault`; of several faults the first that fits. */
   readonly inject: (match: Match, fault: Fault, times?: number) => void
   readonly intercept: (interceptor: Interceptor) => void
@@ -94,9 +96,12 @@ interface Link {
 /** Starts it on a free port of the loopback address. */
 export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'caFile' | 'kubeconfigFor'>): Promise<FaultProxy> {
   const exchanges: Exchange[] = []
+  const disturbedAt: number[] = []
   let faults: { match: Match; fault: Fault; left: number }[] = []
   let interceptor: Interceptor = {}
   const watches = new Map<Exchange, ServerResponse>()
+  /** Every connection of a client, also one that does not lead to the HTTPS layer yet. */
+  const open = new Set<Link>()
   /** By the port with which it comes to the HTTPS layer. */
   const links = new Map<number, Link>()
   const upstream = new https.Agent({ keepAlive: true, ca: readFileSync(cluster.caFile), maxCachedSessions: 0 })
@@ -116,9 +121,12 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
 
   const front: Server = createServer((client) => {
     const behind = connect(innerPort, '127.0.0.1')
+    const link = { client, inner: behind }
+    open.add(link)
+    client.once('close', () => open.delete(link))
     behind.once('connect', () => {
       const key = behind.localPort!
-      links.set(key, { client, inner: behind })
+      links.set(key, link)
       behind.once('close', () => links.delete(key))
     })
     for (const [from, to] of [
@@ -141,8 +149,7 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
 
   function reset({ socket }: IncomingMessage): void {
     const link = links.get(socket.remotePort ?? 0)
-    link?.client.resetAndDestroy()
-    link?.inner.destroy()
+    if (link !== undefined) resetLink(link)
   }
 
   /** Bytes are taken and lead nowhere. */
@@ -226,10 +233,8 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
   }
 
   function cut(): void {
-    for (const { client, inner: behind } of links.values()) {
-      client.resetAndDestroy()
-      behind.destroy()
-    }
+    disturbedAt.push(performance.now())
+    for (const link of open) resetLink(link)
   }
 
   async function down(): Promise<void> {
@@ -248,19 +253,23 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
       return file
     },
     exchanges,
+    disturbedAt,
     inject: (match, fault, times = Infinity) => void faults.push({ match, fault, left: times }),
     intercept: (next) => void (interceptor = next),
     heal: () => void (faults = []),
     tell: (match, line) => {
-      const open = [...watches].filter(([exchange]) => match(exchange))
-      for (const [, response] of open) response.write(`${line}\n`)
-      return open.length
+      const told = [...watches].filter(([exchange]) => match(exchange))
+      for (const [, response] of told) response.write(`${line}\n`)
+      return told.length
     },
     cut,
-    stall: () => [...links.values()].forEach(stallLink),
+    stall: () => {
+      disturbedAt.push(performance.now())
+      for (const link of open) stallLink(link)
+    },
     down,
     up: async () => await listen(port),
-    connections: () => links.size,
+    connections: () => open.size,
     async [Symbol.asyncDispose]() {
       await down()
       inner.closeAllConnections()
@@ -268,6 +277,13 @@ export async function startFaultProxy(cluster: Pick<ClusterAccess, 'server' | 'c
       upstream.destroy()
     },
   }
+}
+
+/** RST; libuv refuses it for a socket that is on its way to be closed, and would leave it open. */
+function resetLink({ client, inner }: Link): void {
+  if (client.writableEnded) client.destroy()
+  else client.resetAndDestroy()
+  inner.destroy()
 }
 
 /** Lets so many bytes a second through, little by little; whoever sends has to wait. */

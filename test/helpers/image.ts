@@ -2,7 +2,8 @@
 import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { writeBundle } from '../../tools/build.ts'
+import type { Image as PodImage } from '../../local-cluster/mesh/pod.ts'
+import { PROGRAM_NAMES, writeBundle } from '../../tools/build.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 /** Where the build stage has the checkout. */
@@ -21,8 +22,15 @@ export interface Image {
   readonly commandHere: (command: readonly string[]) => readonly [string, ...string[]]
 }
 
-/** Builds the bundle and copies it to where the Dockerfile puts it. Throws when the Dockerfile does what this cannot follow. */
+let assembled: Promise<Image> | undefined
+
+/** Builds the bundles, once in a process, and copies all files to where the Dockerfile puts them. Throws when the Dockerfile does what this cannot follow. */
 export async function assembleImage(): Promise<Image> {
+  assembled ??= assemble()
+  return await assembled
+}
+
+async function assemble(): Promise<Image> {
   const root = mkdtempSync(join(realpathSync(tmpdir()), 'slimeboot-image-'))
   process.once('exit', () => rmSync(root, { recursive: true, force: true }))
   const lines = finalStage(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))
@@ -32,8 +40,10 @@ export async function assembleImage(): Promise<Image> {
     const [from = '', to = ''] = copies.slice(index, index + 2)
     if (!from.startsWith(SOURCES)) throw new Error(`Dockerfile: ${from} is not in ${SOURCES}`)
     const target = join(root, to)
-    if (from === `${SOURCES}dist/slimeboot.mjs`) await writeBundle(target)
-    else cpSync(join(ROOT, from.slice(SOURCES.length)), target)
+    const source = from.slice(SOURCES.length)
+    const program = PROGRAM_NAMES.find((name) => source === `dist/${name}`)
+    if (program === undefined) cpSync(join(ROOT, source), target)
+    else await writeBundle(program, target)
     files.push(basename(to))
   }
   return {
@@ -42,11 +52,28 @@ export async function assembleImage(): Promise<Image> {
     user: valueOf(lines, 'USER'),
     entrypoint: JSON.parse(valueOf(lines, 'ENTRYPOINT')) as string[],
     cmd: JSON.parse(valueOf(lines, 'CMD')) as string[],
-    commandHere: ([file = '', ...args]) => [
-      file === NODE ? process.execPath : join(root, file),
-      ...args.map((arg) => (files.includes(arg.slice(1)) && arg.startsWith('/') ? join(root, arg) : arg)),
-    ],
+    commandHere: ([file = '', ...args]) => {
+      const ours = (word: string): string => (files.includes(word.slice(1)) && word.startsWith('/') ? join(root, word) : word)
+      if (file === NODE) return [process.execPath, ...args.map(ours)]
+      return [process.execPath, ...nodeOptionsOf(join(root, file)), ours(file), ...args.map(ours)]
+    },
   }
+}
+
+/** A script of the image names its Node in the first line, as the kernel reads it: the interpreter, and all that follows as one argument. */
+function nodeOptionsOf(script: string): readonly string[] {
+  const [first = ''] = readFileSync(script, 'utf8').split('\n', 1)
+  if (!first.startsWith(`#!${NODE}`)) throw new Error(`${script} does not start with #!${NODE}`)
+  const option = first.slice(`#!${NODE}`.length).trim()
+  return option === '' ? [] : [option]
+}
+
+/** For a kubelet: this image under both of its names; any other as one that does nothing. */
+export async function podImages(): Promise<(name: string) => PodImage> {
+  const { entrypoint, cmd, root, user } = await assembleImage()
+  const ours: PodImage = { entrypoint, cmd, root, uid: Number.parseInt(user), files: { [NODE]: process.execPath } }
+  const idle: PodImage = { entrypoint: ['/sleep', 'infinity'], files: { '/sleep': '/usr/bin/sleep' } }
+  return (name) => (/^docker\.io\/slimeio\/slime-(boot|lazyload):/.test(name) ? ours : idle)
 }
 
 /** Instructions of the last stage, comments and continued lines resolved. */

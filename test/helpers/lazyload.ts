@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { randomBytes } from 'node:crypto'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
+import type { NetworkPod, PodNetwork } from '../../local-cluster/mesh/network.ts'
 import { SERVICE_FENCE, SIDECAR } from '../../lazyload/kinds.ts'
 import type { FenceStatus } from '../../lazyload/fence/fence.ts'
 import type { Client } from '../../runtime/client.ts'
@@ -25,6 +26,8 @@ export interface LazyloadOptions {
   readonly groups?: readonly string[]
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Runs inside this pod, on its usual ports. */
+  readonly inside?: { readonly network: Pick<PodNetwork, 'kubeconfigInside'>; readonly pod: Pick<NetworkPod, 'command' | 'app'> }
 }
 
 export interface Lazyload extends AsyncDisposable {
@@ -57,12 +60,16 @@ export async function startLazyload(cluster: Pick<ClusterAccess, 'kubeconfigFor'
     groups = ['system:masters'],
     args = [],
     env = {},
+    inside,
   } = options
   const file = join(cluster.dir, `lazyload-${randomBytes(4).toString('hex')}.json`)
-  writeFileSync(file, JSON.stringify(withFreePorts(config)))
-  const kubeconfig = cluster.kubeconfigFor({ name: user, groups })
+  writeFileSync(file, JSON.stringify(inside === undefined ? withFreePorts(config) : config))
+  const outside = cluster.kubeconfigFor({ name: user, groups })
+  const kubeconfig = inside?.network.kubeconfigInside(outside) ?? outside
   const flags = ['--config', file, '--kubeconfig', kubeconfig, '--namespaces', namespaces.join(','), '--log-format', 'text']
-  const child = spawn(process.execPath, [MAIN, ...flags, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const here = { file: process.execPath, args: [MAIN, ...flags, ...args] }
+  const command = inside?.pod.command(here.file, here.args) ?? here
+  const child = spawn(command.file, command.args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(child, 'close').then(([code]) => code as number | null)
   const lines: string[] = []
   const out: string[] = []
@@ -89,7 +96,7 @@ export async function startLazyload(cluster: Pick<ClusterAccess, 'kubeconfigFor'
         assert.ok(found !== undefined, `no log line with "${text}". ${log()}`)
         return found
       },
-      { timeout: 30_000 },
+      { timeout: 60_000 },
     )
   }
 
@@ -117,6 +124,7 @@ export async function startLazyload(cluster: Pick<ClusterAccess, 'kubeconfigFor'
     exited,
     stop,
     get: async (path, method = 'GET') => {
+      if (inside !== undefined) return await inside.pod.app().call(`http://127.0.0.1:${auxPort}${path}`, { method })
       const response = await fetch(`http://127.0.0.1:${auxPort}${path}`, { method })
       return { status: response.status, text: await response.text() }
     },
@@ -156,6 +164,25 @@ export async function sidecarOf(client: Client, namespace: string, name: string)
 
 export function hostsOf(sidecar: KubeObject): readonly string[] {
   return (sidecar['spec'] as { readonly egress: readonly { readonly hosts: readonly string[] }[] }).egress[0]!.hosts
+}
+
+/** The hosts of the Sidecar that are not in every Sidecar, without what comes before their names: those that the fence depends on. */
+export async function dependenciesOf(client: Client, namespace: string, name: string): Promise<readonly string[]> {
+  const hosts = hostsOf(await sidecarOf(client, namespace, name)).filter(
+    (host) => host.startsWith('*/') && !host.startsWith('*/global-sidecar.'),
+  )
+  return hosts.map((host) => host.slice(2))
+}
+
+/** A sample of lazyload's metrics, by its name with labels; 0 when it is not there. */
+export async function metricOf({ get }: Pick<Lazyload, 'get'>, name: string): Promise<number> {
+  const { text } = await get('/metrics')
+  return Number(
+    text
+      .split('\n')
+      .find((line) => line.startsWith(`${name} `))
+      ?.slice(name.length + 1) ?? 0,
+  )
 }
 
 export function conditionOf(

@@ -1,32 +1,16 @@
-/** The operator as users run it: `slimeboot run` as a process of its own, for tests. */
+/** The one operator that a test works with. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
+import { type OperatorProcess, type ProcessOptions, spawnOperator } from './operator-process.ts'
 
-const MAIN = join(import.meta.dirname, '../../operator/cli/main.ts')
-const LOG_LINES = 40
-
-export interface OperatorOptions {
-  /** Serve only SlimeBoots of these namespaces, so that tests can share a cluster. */
-  readonly watchNamespaces: readonly string[]
-  /** Name in the audit log (default: made of the namespaces). It is an administrator unless `groups` says otherwise. */
+export interface OperatorOptions extends Omit<ProcessOptions, 'user'> {
+  /** Name in the audit log (default: made of the namespaces). */
   readonly user?: string
-  readonly groups?: readonly string[]
-  /** Further arguments of `slimeboot run`. */
-  readonly args?: readonly string[]
   /** Whose kubeconfig it gets: a proxy's, or else the cluster's. */
   readonly through?: Pick<ClusterAccess, 'kubeconfigFor'>
 }
 
-export interface Operator extends AsyncDisposable {
-  /** Who it is in the audit log. */
-  readonly user: string
-  /** The last lines that it logged. */
-  readonly log: () => string
-  readonly pid: number
+export interface Operator extends OperatorProcess, AsyncDisposable {
   /** SIGTERM; fails when it does not end by itself with exit code 0. */
   readonly stop: () => Promise<void>
   /** SIGKILL. */
@@ -35,57 +19,33 @@ export interface Operator extends AsyncDisposable {
 
 /** Starts it; resolves when its watches are open. */
 export async function startOperator(cluster: Pick<ClusterAccess, 'kubeconfigFor'>, options: OperatorOptions): Promise<Operator> {
-  const {
-    watchNamespaces,
-    user = `operator-${watchNamespaces.join('-')}`,
-    groups = ['system:masters'],
-    args = [],
-    through = cluster,
-  } = options
-  const kubeconfig = through.kubeconfigFor({ name: user, groups })
-  const flags = [
-    '--kubeconfig',
-    kubeconfig,
-    '--watch-namespaces',
-    watchNamespaces.join(','),
-    '--mesh-settle',
-    '300ms',
-    '--log-format',
-    'text',
-  ]
-  const child = spawn(process.execPath, [MAIN, 'run', ...flags, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
-  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
-  const lines: string[] = []
-  const log = (): string => `The operator's last lines:\n${lines.slice(-LOG_LINES).join('\n')}`
-  const watching = new Promise<void>((resolve) => {
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      lines.push(line)
-      if (/ info +watching/.test(line)) resolve()
-    })
-  })
-  // a test that fails before it stops the operator must not leave it behind
-  const kill = (): boolean => child.kill('SIGKILL')
-  process.once('exit', kill)
-  child.once('exit', () => process.removeListener('exit', kill))
+  const { watchNamespaces, user = `operator-${watchNamespaces.join('-')}`, through = cluster, ...rest } = options
+  const operator = spawnOperator(through, { ...rest, user, watchNamespaces })
+  let ended = false
+  void operator.exited.then(() => (ended = true))
 
   async function stop(): Promise<void> {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const timer = setTimeout(kill, 15_000)
-    child.kill('SIGTERM')
-    const [code, signal] = await exited
+    if (ended) return
+    const timer = setTimeout(operator.signal, 15_000, 'SIGKILL')
+    operator.signal('SIGTERM')
+    const code = await operator.exited
     clearTimeout(timer)
-    assert.deepEqual({ code, signal }, { code: 0, signal: null }, `the operator did not end cleanly. ${log()}`)
+    assert.equal(code, 0, `the operator did not end cleanly. ${operator.log()}`)
   }
 
-  await Promise.race([watching, exited.then(([code]) => Promise.reject(new Error(`the operator ended with exit code ${code}. ${log()}`)))])
+  try {
+    await operator.logs('watching')
+  } catch (error) {
+    // left behind it would keep the test's process alive
+    operator.signal('SIGKILL')
+    throw error
+  }
   return {
-    user,
-    log,
-    pid: child.pid ?? -1,
+    ...operator,
     stop,
     kill: async () => {
-      kill()
-      await exited
+      operator.signal('SIGKILL')
+      await operator.exited
     },
     [Symbol.asyncDispose]: stop,
   }

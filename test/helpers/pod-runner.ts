@@ -1,13 +1,15 @@
 /**
- * The kubelet's part that kwok leaves out: runs the programs of pods. For each matching pod of the local cluster one process with
- * the pod's command, arguments and environment, as the pod's ServiceAccount; restarted when it ends, ended when the pod goes.
- * So a test runs a program with exactly the rights that its manifests give it.
+ * The kubelet's part that kwok leaves out, for pods that need neither a network of their own nor volumes: for each matching pod one
+ * process with the pod's command, arguments and environment, as the pod's ServiceAccount; restarted when it ends, ended when the pod
+ * goes. So a test runs a program with exactly the rights that its manifests give it. Whole containers: local-cluster/mesh/kubelet.ts.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
+import { commandOf, type Container, environmentOf, type Pod } from '../../local-cluster/mesh/pod.ts'
+import { tokenOf } from '../../local-cluster/mesh/volumes.ts'
 
 /** How the image of a container runs on this machine. */
 export interface PodProgram {
@@ -46,43 +48,10 @@ export interface PodRunner extends AsyncDisposable {
   readonly stop: () => Promise<void>
 }
 
-export interface Pod {
-  readonly metadata: {
-    readonly name: string
-    readonly namespace: string
-    readonly uid: string
-    readonly labels?: Readonly<Record<string, string>>
-    readonly annotations?: Readonly<Record<string, string>>
-    readonly deletionTimestamp?: string
-  }
-  readonly spec: {
-    readonly nodeName?: string
-    readonly serviceAccountName?: string
-    readonly terminationGracePeriodSeconds?: number
-    readonly containers: readonly Container[]
-  }
-  readonly status?: { readonly podIP?: string; readonly hostIP?: string; readonly phase?: string }
-}
-
-interface Container {
-  readonly name: string
-  readonly image: string
-  readonly command?: readonly string[]
-  readonly args?: readonly string[]
-  readonly env?: readonly EnvVar[]
-}
-
-interface EnvVar {
-  readonly name: string
-  readonly value?: string
-  readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string } }
-}
-
 const POLL_MS = 200
 const LOG_LINES = 1000
 /** The kubelet's crash loop back-off is 10 s to 5 min; a test has less time. */
 const BACKOFF_MS = [0, 500, 1000, 2000, 5000]
-const TOKEN_SECONDS = 7200
 const DEFAULT_GRACE_SECONDS = 30
 
 /** Runs matching pods until it is stopped. */
@@ -146,11 +115,14 @@ function runPod(
   process.once('exit', killNow)
 
   async function startOnce(): Promise<void> {
-    const kubeconfig = cluster.kubeconfigFor(await serviceAccountToken(cluster, pod))
+    const kubeconfig = cluster.kubeconfigFor(await tokenOf(cluster, pod))
     if (end.signal.aborted) return
-    const [file = '', ...args] = commandOf(pod, program)
+    const container = containerOf(pod)
+    const environment = environmentOf(pod, container)
+    const command = commandOf(container, program, environment)
+    const [file = '', ...args] = program.commandHere?.(command) ?? command
     // Nothing of this process's environment but what a program needs to start here.
-    const env = { PATH: process.env['PATH'], ...environmentOf(pod), KUBECONFIG: kubeconfig, ...program.env }
+    const env = { PATH: process.env['PATH'], ...environment, KUBECONFIG: kubeconfig, ...program.env }
     child = spawn(file, args, { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'] })
     starts++
     for (const stream of [child.stdout, child.stderr]) {
@@ -197,45 +169,8 @@ function runPod(
   }
 }
 
-/** The container's `command` replaces ENTRYPOINT and CMD, `args` alone only CMD; `$(NAME)` is replaced by the environment. */
-function commandOf(pod: Pod, { entrypoint, cmd = [], commandHere }: PodProgram): readonly string[] {
-  const { command, args } = containerOf(pod)
-  const environment = environmentOf(pod)
-  const words = [...(command ?? entrypoint), ...(args ?? (command === undefined ? cmd : []))]
-  const expanded = words.map((word) => word.replace(/\$\(([^)]+)\)/g, (whole, name: string) => environment[name] ?? whole))
-  return commandHere?.(expanded) ?? expanded
-}
-
-function environmentOf(pod: Pod): Record<string, string> {
-  return Object.fromEntries((containerOf(pod).env ?? []).map((entry) => [entry.name, entry.value ?? fieldOf(pod, entry)]))
-}
-
-/** https://kubernetes.io/docs/concepts/workloads/pods/downward-api/#downwardapi-fieldRef */
-function fieldOf(pod: Pod, { name, valueFrom }: EnvVar): string {
-  const fieldPath = valueFrom?.fieldRef?.fieldPath
-  if (fieldPath === undefined) {
-    if (valueFrom === undefined) return ''
-    throw new Error(`Pod/${pod.metadata.name}: env ${name}: only fieldRef is known here`)
-  }
-  const keyed = /^metadata\.(labels|annotations)\['(.+)'\]$/.exec(fieldPath)
-  if (keyed !== null) return pod.metadata[keyed[1] as 'labels' | 'annotations']?.[keyed[2] ?? ''] ?? ''
-  const value = fieldPath.split('.').reduce<unknown>((object, key) => (object as Record<string, unknown> | undefined)?.[key], pod)
-  return typeof value === 'string' ? value : ''
-}
-
 function containerOf(pod: Pod): Container {
   const [container] = pod.spec.containers
   if (container === undefined) throw new Error(`Pod/${pod.metadata.name} has no container`)
   return container
-}
-
-/** As the kubelet gets it, bound to the pod: https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/ */
-async function serviceAccountToken(cluster: PodRunnerOptions['cluster'], pod: Pod): Promise<string> {
-  const { namespace, name, uid } = pod.metadata
-  const account = pod.spec.serviceAccountName ?? 'default'
-  const { status, body } = await cluster.request('POST', `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`, {
-    body: { spec: { expirationSeconds: TOKEN_SECONDS, boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid } } },
-  })
-  if (status !== 201) throw new Error(`ServiceAccount/${namespace}/${account}: no token: ${body.message ?? status}`)
-  return body.status.token
 }

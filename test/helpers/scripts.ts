@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
-import { startCluster, type Cluster } from '../../local-cluster/cluster.ts'
+import { startCluster, type Cluster, type ClusterOptions } from '../../local-cluster/cluster.ts'
 import { installCrds } from '../../local-cluster/crds.ts'
 import type { User } from '../../local-cluster/users.ts'
 import { operatorProgram } from './deployed-operator.ts'
@@ -67,30 +67,34 @@ export interface ScriptStage extends AsyncDisposable {
   readonly uninstallAs: (user: User) => Promise<ScriptRun>
 }
 
+export interface ScriptStageOptions extends ClusterOptions {
+  /** What runs the pods of the operator's Deployment, from the beginning on. */
+  readonly runPods?: (cluster: Cluster) => Promise<AsyncDisposable>
+}
+
 /** A cluster as people have it before they install lazyload. */
-export async function setScriptStage(name: string): Promise<ScriptStage> {
-  const cluster = await startCluster({ name })
-  let pods: PodRunner | undefined
+export async function setScriptStage(
+  name: string,
+  { runPods = runOperatorPods, ...options }: ScriptStageOptions = {},
+): Promise<ScriptStage> {
+  const cluster = await startCluster({ name, ...options })
+  let pods: AsyncDisposable | undefined
   try {
-    await Promise.all([
-      installCrds(cluster, { own: false }),
-      createIstiod(cluster),
-      runOperatorPods(cluster).then((runner) => (pods = runner)),
-    ])
+    await Promise.all([installCrds(cluster, { own: false }), createIstiod(cluster), runPods(cluster).then((runner) => (pods = runner))])
   } catch (error) {
     await cluster.stop()
     throw error
   }
   return {
     cluster,
-    killOperator: async () => await pods?.stop(),
-    reviveOperator: async () => void (pods = await runOperatorPods(cluster)),
+    killOperator: async () => await pods?.[Symbol.asyncDispose](),
+    reviveOperator: async () => void (pods = await runPods(cluster)),
     install: async (...args) => await runBash([INSTALL, '--timeout', '120', ...args], { kubeconfig: cluster.kubeconfig }),
     uninstall: async (...args) =>
       await runBash([UNINSTALL, '--timeout', '60', '--mesh-settle', '0', ...args], { kubeconfig: cluster.kubeconfig }),
     uninstallAs: async (user) => await runBash([UNINSTALL], { kubeconfig: cluster.kubeconfigFor(user) }),
     [Symbol.asyncDispose]: async () => {
-      await pods?.stop()
+      await pods?.[Symbol.asyncDispose]()
       await cluster.stop()
     },
   }

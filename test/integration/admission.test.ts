@@ -219,6 +219,7 @@ const BAD_SPECS: readonly (readonly [string, JsonObject, RegExp?])[] = [
       component: { globalSidecar: withPilot('app-1')['globalSidecar']!, pilot: { enable: true, image: { repository: 'p' } } },
     },
   ],
+  ['a revision that is no label value', component({ type: 'namespaced', namespace: ['app-1'], revision: 'bad rev' })],
   ['a pilot without an image', component({ type: 'namespaced', namespace: ['app-1'], image: { repository: 'p' } }, { enable: true })],
 ]
 for (const [what, fields, words] of BAD_SPECS) {
@@ -298,7 +299,8 @@ test('however a spec is written, it gets no object into a namespace and no role 
       )
       const bound = desired.map((each) => (each.object['roleRef'] as { name: string } | undefined)?.name)
       assert.ok(
-        bound.every((role) => role === undefined || role === 'slime-lazyload'),
+        // the role for the Lease goes with it, in the module's own namespace only
+        bound.every((role) => role === undefined || role === 'slime-lazyload' || role === 'slime-lazyload-leases'),
         `binds ${bound.join()}`,
       )
     }),

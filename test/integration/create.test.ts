@@ -100,8 +100,8 @@ describe('a new SlimeBoot that has the cluster for itself', () => {
     const since = new Date()
     await createBoot(own, 'count', specOf(installation, { source: 'accesslog', shape: 'pilot' }))
     await isReady(own, 'count')
-    // the tutorial's 16 and the guard
-    assert.equal((await ownedIds(own, 'count')).length, 17)
+    // the tutorial's 16, the guard, and the binding for the Lease
+    assert.equal((await ownedIds(own, 'count')).length, 18)
     const sent = (await requests(own, since)).filter(({ verb }) => verb !== 'watch')
     assert.ok(sent.length <= 40, `${sent.length} requests:\n${summaryOf(sent).join('\n')}`)
   })

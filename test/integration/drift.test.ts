@@ -57,6 +57,7 @@ const deletes: readonly (readonly [string, () => ObjectRef])[] = [
   ['Service of the module', () => home('Service')],
   ['Deployment of the module', () => home('Deployment')],
   ['ClusterRoleBinding', () => refTo('ClusterRoleBinding', undefined, installation.module)],
+  ['RoleBinding', () => home('RoleBinding')],
   ['PodDisruptionBudget', () => app('PodDisruptionBudget', 'global-sidecar')],
 ]
 for (const [what, refOf] of deletes) {
@@ -111,18 +112,19 @@ test('takes away a patch that was added to the list of an EnvoyFilter', async ()
   })
 })
 
-test('puts back a binding whose subjects were widened', async () => {
-  const ref = refTo('ClusterRoleBinding', undefined, installation.module)
-  await isRepaired(
-    ref,
-    async () =>
-      await stage.client.jsonPatch(
-        ref,
-        [{ op: 'add', path: '/subjects/-', value: { kind: 'Group', name: 'everybody', apiGroup: 'rbac.authorization.k8s.io' } }],
-        'kubectl-edit',
-      ),
-  )
-})
+for (const [kind, refOf] of [
+  ['ClusterRoleBinding', () => refTo('ClusterRoleBinding', undefined, installation.module)],
+  ['RoleBinding', () => home('RoleBinding')],
+] as const) {
+  test(`puts back a ${kind} whose subjects were widened`, async () => {
+    const ref = refOf()
+    const everybody = { kind: 'Group', name: 'everybody', apiGroup: 'rbac.authorization.k8s.io' }
+    await isRepaired(
+      ref,
+      async () => await stage.client.jsonPatch(ref, [{ op: 'add', path: '/subjects/-', value: everybody }], 'kubectl-edit'),
+    )
+  })
+}
 
 test('takes away an environment variable and a volume that another manager added to the Deployment', async () => {
   const ref = app('Deployment', 'global-sidecar')

@@ -15,7 +15,7 @@ import type { ClusterAccess } from '../../local-cluster/access.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { createNamespace } from '../helpers/namespace.ts'
-import { type Replica, startReplica } from '../helpers/replica.ts'
+import { startReplica } from '../helpers/replica.ts'
 import { adminClient, createBoot, newInstallation, specOf } from '../helpers/stage.ts'
 
 let cluster: ClusterAccess
@@ -33,14 +33,14 @@ test('the leader and a replica that stands by are live and ready, and metrics sh
     [leader, 1],
     [standby, 0],
   ] as const) {
-    const server = await healthOf(replica)
+    const server = await replica.healthServer()
     for (const path of ['/livez', '/readyz', '/healthz']) assert.deepEqual(await get(server + path), { code: 200, text: 'ok\n' })
     assert.equal(valueOf(await metricsOf(server), 'leader_election_master_status{name="slime-boot"}'), status)
   }
-  const watches = await get(`${await healthOf(leader)}/readyz?verbose`)
+  const watches = await get(`${await leader.healthServer()}/readyz?verbose`)
   assert.match(watches.text, /^\[\+]lease ok$/m)
   assert.match(watches.text, /^\[\+]watch slimeboots\.config\.netease\.com ok$/m)
-  const { code, text } = await get(await healthOf(leader))
+  const { code, text } = await get(await leader.healthServer())
   assert.equal(code, 404)
   assert.match(text, /\/livez.*\/readyz.*\/metrics/)
 })
@@ -50,7 +50,7 @@ test("metrics count what the operator does, under controller-runtime's names", a
   const stage = { cluster, client: adminClient(cluster), namespace }
   const installation = await newInstallation(stage, 'metrics', 0)
   await using replica = startReplica(cluster, { name: namespace, namespace })
-  const server = await healthOf(replica)
+  const server = await replica.healthServer()
   await createBoot(stage, 'metrics', specOf(installation, { mode: 'none' }))
   const total = await eventually(async () => {
     const metrics = await metricsOf(server)
@@ -121,7 +121,7 @@ test('an operator that may not read is not ready, and says what it cannot', asyn
   const namespace = await createNamespace(cluster, 'blind')
   const options = { namespace, groups: [] }
   await using blind = startReplica(cluster, { ...options, name: `${namespace}-a`, args: ['--leader-elect=false'] })
-  const notListed = await get(`${await healthOf(blind)}/readyz`)
+  const notListed = await get(`${await blind.healthServer()}/readyz`)
   assert.equal(notListed.code, 503)
   assert.match(notListed.text, /^\[-]watch slimeboots\.config\.netease\.com failed: not listed yet/m)
 
@@ -130,7 +130,7 @@ test('an operator that may not read is not ready, and says what it cannot', asyn
     name: `${namespace}-b`,
     args: ['--lease-duration', '1s', '--renew-deadline', '900ms', '--retry-period', '200ms'],
   })
-  const server = await healthOf(candidate)
+  const server = await candidate.healthServer()
   await eventually(async () => {
     const { code, text } = await get(`${server}/readyz`)
     assert.equal(code, 503)
@@ -183,11 +183,6 @@ const NOTHING: Omit<HealthServerOptions, 'address'> = {
   ready: () => [],
   metrics: async () => ({ contentType: 'text/plain', text: '' }),
   onProblem: (error) => assert.fail(error),
-}
-
-async function healthOf(replica: Replica): Promise<string> {
-  const line = await replica.logs('serving /livez')
-  return `http://127.0.0.1:${/port=(\d+)/.exec(line)?.[1]}`
 }
 
 async function get(url: string): Promise<{ code: number; text: string }> {

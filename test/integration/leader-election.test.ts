@@ -54,12 +54,12 @@ test('a replica that stands by asks for the Lease and nothing else', async () =>
   await using first = replica(stage, 'a')
   await first.logs('watching')
   await using second = replica(stage, 'b')
-  await second.logs('standing by', first.name)
+  await second.logs('standing by', first.user)
   await eventually(async () => {
-    const sent = (await cluster.auditEvents()).filter(({ user }) => user === second.name)
+    const sent = (await cluster.auditEvents()).filter(({ user }) => user === second.user)
     assert.ok(sent.length > 3, 'not asked yet')
     assert.deepEqual([...new Set(sent.map(({ verb, resource }) => `${verb} ${resource}`))], ['get leases'])
-    assert.ok(sent.every(({ userAgent }) => userAgent.endsWith(`(${second.name})`)))
+    assert.ok(sent.every(({ userAgent }) => userAgent.endsWith(`(${second.user})`)))
   })
   second.signal('SIGTERM')
   assert.equal(await second.exited, 0, second.log())
@@ -75,7 +75,7 @@ test('SIGTERM releases the Lease: the other replica leads without waiting for it
   first.signal('SIGTERM')
   assert.equal(await first.exited, 0, first.log())
   await second.logs('leading')
-  assert.match((await leaseOf(stage)).holderIdentity ?? '', new RegExp(`^${second.name}_`))
+  assert.match((await leaseOf(stage)).holderIdentity ?? '', new RegExp(`^${second.user}_`))
   second.signal('SIGTERM')
   assert.equal(await second.exited, 0, second.log())
   const { holderIdentity, leaseDurationSeconds, leaseTransitions } = await leaseOf(stage)
@@ -112,7 +112,7 @@ test('a leader that was frozen until another one leads writes nothing when it go
   await eventually(async () => assert.ok((await client.get(configMap)) !== undefined, second.log()), PATIENT)
 
   const written = (await cluster.auditEvents(since)).filter(
-    ({ user, verb }) => user === first.name && !['get', 'list', 'watch'].includes(verb),
+    ({ user, verb }) => user === first.user && !['get', 'list', 'watch'].includes(verb),
   )
   assert.deepEqual(written, [])
 })

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { startCluster, type Cluster } from '../../local-cluster/cluster.ts'
 import { installCrds } from '../../local-cluster/crds.ts'
+import { EVENT } from '../../operator/api/kinds.ts'
 import {
   annotate,
   bootRef,
@@ -66,6 +67,22 @@ describe('objects without their SlimeBoot', () => {
     })
   })
 
+  test('are told once as an Event about the SlimeBoot that is gone, and counted in a metric', async () => {
+    const ids = await ownedIds(stage, 'lost')
+    const events = await stage.eventually(async () => {
+      const { items } = await stage.client.list(EVENT, { namespace: stage.namespace, fieldSelector: 'involvedObject.name=lost' })
+      const found = items.filter((event) => event['reason'] === 'Orphaned')
+      assert.ok(found.length > 0)
+      return found
+    })
+    assert.equal(events.length, 1)
+    assert.match(
+      String(events[0]!['message']),
+      new RegExp(`\\(${ids.length}\\): ${ids[0]}, .* and ${ids.length - 5} more\\. "slimeboot prune-orphans`),
+    )
+    assert.equal(await orphanCount(), ids.length)
+  })
+
   test('hold their ports against another SlimeBoot, which is told how to get rid of them', async () => {
     await createBoot(stage, 'next', specOf({ ...(await newInstallation(stage, 'next')), apps: installation.apps }))
     const { message } = await readyIs(stage, 'next', 'False', 'Conflict')
@@ -90,6 +107,7 @@ describe('objects without their SlimeBoot', () => {
     assert.deepEqual(await ownedIds(stage, 'lost'), [])
     assert.deepEqual(await ownedIds(stage, 'kept'), kept)
     assert.match(await pruneOrphans(), /No orphans/)
+    await stage.eventually(async () => assert.equal(await orphanCount(), 0))
     // and their ports are free
     await isReady(stage, 'next', { timeout: 35_000 })
   })
@@ -127,6 +145,11 @@ describe('objects without their SlimeBoot', () => {
     )
   })
 })
+
+async function orphanCount(): Promise<number> {
+  const text = await (await fetch(`${await stage.operator().healthServer()}/metrics`)).text()
+  return Number(/^slimeboot_orphans (\d+)$/m.exec(text)?.[1])
+}
 
 async function pruneOrphans(...args: readonly string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'prune-orphans', '--kubeconfig', cluster.kubeconfig, ...args])

@@ -106,7 +106,7 @@ test('the access log goes to the module that learns from it', () => {
           name: 'lazyload-accesslog-source',
           type: 'STRICT_DNS',
           connect_timeout: '5s',
-          http2_protocol_options: {},
+          http2_protocol_options: { connection_keepalive: { interval: '10s', timeout: '5s' } },
           dns_lookup_family: 'V4_ONLY',
           respect_dns_ttl: true,
           load_assignment: { cluster_name: 'lazyload-accesslog-source', endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },

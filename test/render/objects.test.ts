@@ -7,7 +7,7 @@ import { SHAPES, type ShapeOptions, nameOfShape, valuesOf } from '../helpers/sha
 
 const BASE = [
   'ClusterRoleBinding/lazyload',
-  ...['ConfigMap', 'Deployment', 'Service', 'ServiceAccount'].map((kind) => `${kind}/mesh-operator/lazyload`),
+  ...['ConfigMap', 'Deployment', 'RoleBinding', 'Service', 'ServiceAccount'].map((kind) => `${kind}/mesh-operator/lazyload`),
 ]
 const PILOT = [
   'ClusterRoleBinding/istio-pilot-slime',
@@ -86,6 +86,7 @@ test('the waves are those of the design, and a catch-all comes last with what it
     [
       [1, 'ServiceAccount'],
       [1, 'ClusterRoleBinding'],
+      [1, 'RoleBinding'],
       [1, 'ServiceAccount'],
       [2, 'ConfigMap'],
       [2, 'Service'],

@@ -54,6 +54,7 @@ const table: readonly (readonly [shape: string, object: string, field: string, s
     'spec.component.pilot.resources.limits.cpu',
   ],
   ['pilot', 'Deployment/shop/global-sidecar', `${POD}.containers[0].image`, 'spec.component.globalSidecar.image'],
+  ['stock', 'Deployment/shop/global-sidecar', 'spec.template.labels', 'spec.component.globalSidecar.revision'],
   [
     'stock',
     'Deployment/shop/global-sidecar',

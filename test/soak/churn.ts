@@ -11,6 +11,8 @@ export interface Churn {
   readonly act: () => Promise<string>
   /** Names of the SlimeBoots that should be there. */
   readonly names: () => readonly string[]
+  /** Ends every fault at once. */
+  readonly heal: () => void
   /** How often each thing was done. */
   readonly counts: ReadonlyMap<string, number>
 }
@@ -19,6 +21,12 @@ const EXPIRED = JSON.stringify({
   type: 'ERROR',
   object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' },
 })
+
+/** As operator/apply/contest.ts. */
+const CONTEST_MS = 5 * 60_000
+/** The network notices at last; how the operator notices by itself (after 150 s) is tested in watch.test.ts. */
+const HALF_OPEN_MS = 15_000
+const DOWN_MS = 2000
 
 /** `places` namespaces groups are made once and used again and again, so that the cluster does not grow. */
 export async function createChurn(stage: Stage, proxy: FaultProxy, { random }: Chooser, places: number): Promise<Churn> {
@@ -54,17 +62,44 @@ export async function createChurn(stage: Stage, proxy: FaultProxy, { random }: C
     present.delete(installation)
     await stage.client.remove({ type: SLIMEBOOT, namespace: stage.namespace, name: installation.name })
   }
+  /** Edits of one ConfigMap within five minutes: the third would be a contest, and the operator rightly gives in. */
+  const edits = new Map<Installation, number[]>()
+  const mayEdit = (installation: Installation): boolean => {
+    const recent = (edits.get(installation) ?? []).filter((at) => performance.now() - at < CONTEST_MS)
+    if (recent.length < 2) edits.set(installation, [...recent, performance.now()])
+    return recent.length < 2
+  }
   const meddle = async (): Promise<void> => {
     if (present.size === 0) return
-    const { home: namespace, module: name } = pick([...present])
+    const installation = pick([...present])
+    const { home: namespace, module: name } = installation
     const configMap = { type: CONFIG_MAP, namespace, name }
     if ((await stage.client.get(configMap))?.metadata.annotations?.[OWNED_ANNOTATION] === undefined) return
-    if (random() < 0.5) await stage.client.mergePatch(configMap, { data: { [`meddled-${Math.floor(random() * 1000)}`]: 'yes' } }, 'meddler')
+    if (random() < 0.5 && mayEdit(installation))
+      await stage.client.mergePatch(configMap, { data: { [`meddled-${Math.floor(random() * 1000)}`]: 'yes' } }, 'meddler')
     else await stage.client.remove(random() < 0.5 ? configMap : refTo('Service', namespace, name))
   }
+
+  /** What ends a fault that lasts. */
+  const ends = new Map<() => void, NodeJS.Timeout>()
+  const later = (ms: number, end: () => void): void => {
+    const timer = setTimeout(() => {
+      ends.delete(end)
+      end()
+    }, ms)
+    ends.set(end, timer)
+  }
+  const cut = (): void => proxy.cut()
+  const up = (): void => void proxy.up()
   const faults: readonly (readonly [string, () => void | Promise<void>])[] = [
-    ['reset', () => proxy.cut()],
-    ['half-open', () => proxy.stall()],
+    ['reset', cut],
+    [
+      'half-open',
+      () => {
+        proxy.stall()
+        if (!ends.has(cut)) later(HALF_OPEN_MS, cut)
+      },
+    ],
     ['410', () => void proxy.tell(isWatch, EXPIRED)],
     ['nonsense', () => void proxy.tell(isWatch, '<html>')],
     ['429', () => proxy.inject(() => true, { answer: 429, headers: { 'retry-after': '1' } }, 3)],
@@ -73,8 +108,9 @@ export async function createChurn(stage: Stage, proxy: FaultProxy, { random }: C
     [
       'down',
       async () => {
+        if (ends.has(up)) return
         await proxy.down()
-        setTimeout(() => void proxy.up(), 2000)
+        later(DOWN_MS, up)
       },
     ],
   ]
@@ -82,6 +118,14 @@ export async function createChurn(stage: Stage, proxy: FaultProxy, { random }: C
   return {
     counts,
     names: () => [...present].map(({ name }) => name),
+    heal() {
+      proxy.heal()
+      for (const [end, timer] of ends) {
+        clearTimeout(timer)
+        end()
+      }
+      ends.clear()
+    },
     async act() {
       const [name, work] = pick<readonly [string, () => void | Promise<void>]>([
         ['create', create],

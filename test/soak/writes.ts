@@ -1,40 +1,50 @@
-/** Which writes of the operator changed nothing: their answer has a resource version that was there before they were sent. */
-import { type FaultProxy, isWrite } from '../helpers/fault-proxy.ts'
+/** Which writes of the operator changed nothing: their answer has the resource version that the one before had. */
+import type { Exchange, FaultProxy } from '../helpers/fault-proxy.ts'
 
 export interface Writes {
-  /** `PATCH /apis/…` of each write that changed nothing, unless an answer about its object was lost before. */
+  /** Of each write that changed nothing, unless the answer to the one before may have been lost. */
   readonly needless: () => readonly string[]
   readonly summary: () => Readonly<Record<string, number>>
 }
 
+/** An answer that was written to the connection may not have been read yet on a busy machine, milliseconds. */
+const ON_ITS_WAY_MS = 1000
+
 /** Watches all writes that go through the proxy. Writes without an object in their answer (deletions, questions about rights) are counted only. */
 export function watchWrites(proxy: FaultProxy): Writes {
-  const versions = new Map<string, string>()
+  /** By object the version that its last write gave. */
+  const last = new Map<string, { readonly version: string; readonly exchange: Exchange }>()
   const needless: string[] = []
-  let count = 0
-  let repeated = 0
-  let refused = 0
+  const counts = { all: 0, refused: 0, repeated: 0 }
+  const mayBeLost = ({ at, endedAt = Infinity }: Exchange): boolean =>
+    proxy.disturbedAt.some((time) => time >= at && time <= endedAt + ON_ITS_WAY_MS)
+
   proxy.intercept({
-    after: ({ method, path, query }, status, body) => {
-      count++
-      if (status >= 400) refused++
+    after: (exchange, status, body) => {
+      const { method, path, query, at } = exchange
+      counts.all++
+      if (status >= 400) counts.refused++
       if (method !== 'PATCH' || status >= 300 || query.get('dryRun') !== null) return
       const { metadata } = JSON.parse(body) as { metadata?: { resourceVersion?: string; deletionTimestamp?: string } }
       const version = metadata?.resourceVersion
       const key = path.replace(/\/status$/, '')
       // whoever takes the last finalizer off gets the object as it was before
       if (version === undefined || metadata?.deletionTimestamp !== undefined) return
-      if (versions.get(key) === version) {
-        // after a reset the same request is sent again, and after a fault everything is compared anew
-        const lost = proxy.exchanges.some((exchange) => isWrite(exchange) && exchange.path === path && exchange.status === undefined)
-        if (lost) repeated++
-        else needless.push(`${method} ${path}`)
+      const before = last.get(key)
+      if (before?.version === version) {
+        if (mayBeLost(before.exchange)) counts.repeated++
+        else needless.push(`${method} ${path}, ${Math.round(at - before.exchange.at)} ms after the write that gave version ${version}`)
       }
-      versions.set(key, version)
+      last.set(key, { version, exchange })
     },
   })
   return {
     needless: () => needless,
-    summary: () => ({ all: count, refused, 'repeated after a lost answer': repeated, needless: needless.length }),
+    summary: () => ({
+      all: counts.all,
+      refused: counts.refused,
+      'repeated after a lost answer': counts.repeated,
+      needless: needless.length,
+    }),
   }
 }

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Command, CommanderError } from 'commander'
-import { configOf, type OperatorConfig, type RunFlags, withConfigOptions } from '../../operator/config.ts'
+import { withConfigOptions } from '../../operator/cli/run-options.ts'
+import { configOf, type OperatorConfig, type RunFlags } from '../../operator/config.ts'
 
 /** The configuration of these arguments; without the machine's environment. */
 function configFrom(...args: readonly string[]): OperatorConfig {

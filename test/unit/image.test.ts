@@ -1,19 +1,21 @@
 /** The image without a container engine: built from the files that .dockerignore lets in, started from the tree that the Dockerfile describes. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { render } from '../../operator/render/render.ts'
 import { VERSION } from '../../operator/version.ts'
 import { assembleImage, type Image } from '../helpers/image.ts'
+import { SHAPES, valuesOf } from '../helpers/shapes.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 let image: Image
 
 before(async () => {
   image = await assembleImage()
-  for (const file of image.files) chmodSync(join(image.root, file), 0o444)
+  for (const file of image.files) chmodSync(join(image.root, file), statSync(join(image.root, file)).mode & 0o555)
   chmodSync(image.root, 0o555)
 })
 
@@ -22,8 +24,8 @@ after(() => {
   rmSync(image.root, { recursive: true })
 })
 
-test('the image holds the bundle and the license, runs not as root, and starts the operator', () => {
-  assert.deepEqual(image.files, ['LICENSE', 'slimeboot.mjs'])
+test('the image holds both programs and the license, runs not as root, and starts the operator', () => {
+  assert.deepEqual(image.files, ['LICENSE', 'manager', 'manager.mjs', 'slimeboot.mjs'])
   assert.match(image.user, /^[1-9]\d*:[1-9]\d*$/)
   assert.deepEqual(image.cmd, ['run'])
 })
@@ -37,6 +39,20 @@ test('the command line of the image works from a read-only tree, without the che
   assert.match(run('run', '--help'), /--leader-elect/)
   const rendered = run('template', '-f', join(ROOT, 'samples/slimeboot_lazyload.yaml'))
   assert.match(rendered, /^kind: EnvoyFilter$/m)
+})
+
+test('the command of a module Deployment starts lazyload, from a read-only tree, without the checkout and in an empty environment', () => {
+  const { object } = render(valuesOf(SHAPES[0]!)).find((each) => each.object.kind === 'Deployment')!
+  const { command, args } = (object['spec'] as any).template.spec.containers[0]
+  assert.equal(statSync(join(image.root, command[0])).mode & 0o555, 0o555, `${command[0]} is not executable for everybody`)
+  const run = (...more: string[]) => {
+    const [file, ...rest] = image.commandHere([...command, ...args, ...more])
+    return spawnSync(file, rest, { cwd: '/', env: {}, encoding: 'utf8' })
+  }
+  assert.equal(run('--version').stdout, `${VERSION}\n`)
+  const { status, stderr } = run('--config', '/nonexistent')
+  assert.equal(status, 1)
+  assert.match(stderr, /^lazyload: \/nonexistent: metric\.prometheus\.address is required/)
 })
 
 test('the build stage needs no more files than .dockerignore lets in', () => {
@@ -53,8 +69,8 @@ test('the build stage needs no more files than .dockerignore lets in', () => {
     }
     symlinkSync(join(ROOT, 'node_modules'), join(context, 'node_modules'))
     execFileSync(process.execPath, ['tools/build.ts', '--bundle-only'], { cwd: context, stdio: 'pipe' })
-    assert.ok(existsSync(join(context, 'dist/slimeboot.mjs')))
-    assert.ok(existsSync(join(context, 'LICENSE')))
+    for (const file of ['dist/slimeboot.mjs', 'dist/manager.mjs', 'lazyload/manager', 'LICENSE'])
+      assert.ok(existsSync(join(context, file)), file)
   } finally {
     rmSync(context, { recursive: true })
   }

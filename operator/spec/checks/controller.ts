@@ -1,7 +1,7 @@
 /** Checks on the controller's pod: volumes, mounts, the module's text settings. */
-import type { Json } from '../../../runtime/object.ts'
+import { isJsonObject, type Json } from '../../../runtime/object.ts'
 import { metricSourceOf, miscOf } from '../modules.ts'
-import { child, isObject, problem, type Problem, show } from '../problems.ts'
+import { child, problem, type Problem, show } from '../problems.ts'
 import { listAt, numberAt, textAt } from '../read.ts'
 import type { CheckInput } from './check.ts'
 
@@ -74,5 +74,5 @@ export function miscSettings({ modules }: CheckInput): Problem[] {
 }
 
 function objects(list: readonly Json[]): { value: Json; index: number }[] {
-  return list.flatMap((value, index) => (isObject(value) ? [{ value, index }] : []))
+  return list.flatMap((value, index) => (isJsonObject(value) ? [{ value, index }] : []))
 }

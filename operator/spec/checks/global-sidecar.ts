@@ -5,6 +5,8 @@ import { at, listAt, numberAt, textAt } from '../read.ts'
 import type { CheckInput } from './check.ts'
 
 const LIST = 'spec.component.globalSidecar.namespace'
+/** https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set */
+const LABEL_VALUE = /^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$/
 
 export function modes({ spec }: CheckInput): readonly Problem[] {
   return resolveMode(spec).problems
@@ -41,6 +43,18 @@ export function replicas({ spec, mode }: CheckInput): Problem[] {
     problem(
       'spec.component.globalSidecar.replicas',
       `must be 1 or more, got ${count}. To run without global-sidecar, write enable: false.`,
+    ),
+  ]
+}
+
+/** It becomes the pod label `istio.io/rev`. */
+export function revision({ spec, mode, shape }: CheckInput): Problem[] {
+  const value = textAt(spec, 'component', 'globalSidecar', 'revision')
+  if (mode === 'none' || shape === 'pilot' || value === undefined || LABEL_VALUE.test(value)) return []
+  return [
+    problem(
+      'spec.component.globalSidecar.revision',
+      `must be a label value (letters, digits, "-", "_" and ".", at most 63 characters), got ${show(value)}. "istioctl tag list" and the label istio.io/rev of istiod's pods tell the revisions.`,
     ),
   ]
 }

@@ -1,7 +1,8 @@
 /** Checks on names: modules, namespaces, images, roles. */
+import { isJsonObject } from '../../../runtime/object.ts'
 import { imageOf } from '../build-values.ts'
 import { clusterRoleOf, nameOf } from '../modules.ts'
-import { isObject, problem, type Problem, show } from '../problems.ts'
+import { problem, type Problem, show } from '../problems.ts'
 import { at, listAt, textAt } from '../read.ts'
 import type { CheckInput } from './check.ts'
 
@@ -121,7 +122,7 @@ export function clusterRoles({ modules }: CheckInput): Problem[] {
 }
 
 export function bundleItems({ modules }: CheckInput): Problem[] {
-  const hasBundle = modules.some(({ module }) => isObject(at(module, 'bundle')))
+  const hasBundle = modules.some(({ module }) => isJsonObject(at(module, 'bundle')))
   return modules.flatMap(({ path, module }) =>
     at(module, 'mode') === 'BundleItem' && !hasBundle
       ? [

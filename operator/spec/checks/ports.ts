@@ -1,8 +1,8 @@
 /** Checks on wormhole ports and dispatches. */
-import type { Json } from '../../../runtime/object.ts'
+import { isJsonObject, type Json } from '../../../runtime/object.ts'
 import { dispatchCluster } from '../dispatch-cluster.ts'
 import { dispatchesOf, parsePort, portsOf } from '../modules.ts'
-import { isObject, problem, type Problem, show } from '../problems.ts'
+import { problem, type Problem, show } from '../problems.ts'
 import { at, listAt } from '../read.ts'
 import type { CheckInput } from './check.ts'
 
@@ -29,7 +29,7 @@ export function wormholePorts({ modules, mode, shape }: CheckInput): Problem[] {
 export function dispatches({ modules, spec }: CheckInput): Problem[] {
   return modules.flatMap(({ path, module }) =>
     dispatchesOf(module).flatMap((dispatch, index) =>
-      isObject(dispatch) ? dispatchProblems(dispatch, `${path}.fence.dispatches[${index}]`, spec) : [],
+      isJsonObject(dispatch) ? dispatchProblems(dispatch, `${path}.fence.dispatches[${index}]`, spec) : [],
     ),
   )
 }

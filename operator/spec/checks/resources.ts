@@ -1,5 +1,5 @@
 /** Checks on requests and limits: the API server answers a bad quantity with an internal error that names no field. */
-import { amountOf } from '../../apply/quantity.ts'
+import { amountOf } from '../../../runtime/quantity.ts'
 import { child, problem, type Problem, show } from '../problems.ts'
 import { objectAt } from '../read.ts'
 import type { CheckInput } from './check.ts'

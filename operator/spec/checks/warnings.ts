@@ -1,5 +1,6 @@
 /** What works but deserves attention. */
 import type { WarningReason } from '../../api/reasons.ts'
+import { GLOBAL_SIDECAR_CLUSTER } from '../dispatch-cluster.ts'
 import { dispatchesOf, hasFence, isLazyload, metricSourceOf, miscOf, parsePort, portsOf } from '../modules.ts'
 import { show, warning, type Warning } from '../problems.ts'
 import { at, listAt, numberAt, textOrNumberAt } from '../read.ts'
@@ -117,6 +118,31 @@ function warnAbout(
 ): Warning[] {
   const [first] = ports
   return first === undefined ? [] : [warning(reason, first[1].path, say(enumerate(ports.map(([port]) => port))))]
+}
+
+/** Names that Envoy or we know; in other letters they are clusters that do not exist, and every call there is a 503. */
+const KNOWN_CLUSTERS = [GLOBAL_SIDECAR_CLUSTER, 'PassthroughCluster', 'BlackHoleCluster']
+const lettersOf = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, '')
+
+export function unlikelyClusters({ modules }: CheckInput): Warning[] {
+  return modules.flatMap(({ path, module }) =>
+    dispatchesOf(module).flatMap((dispatch, index) => {
+      const cluster = at(dispatch, 'cluster')
+      if (typeof cluster !== 'string') return []
+      const place = `${path}.fence.dispatches[${index}].cluster`
+      const meant = KNOWN_CLUSTERS.find((name) => name !== cluster && lettersOf(name) === lettersOf(cluster))
+      if (meant !== undefined)
+        return [warning('UnlikelyCluster', place, `is ${show(cluster)}, which no mesh has: calls there end with 503. Write ${meant}.`)]
+      if (!/^[a-z]+:\/\//i.test(cluster)) return []
+      return [
+        warning(
+          'UnlikelyCluster',
+          place,
+          `is ${show(cluster)}, an address and no cluster: calls there end with 503. Write the name of an Istio cluster, as outbound|80||egress.shop.svc.cluster.local.`,
+        ),
+      ]
+    }),
+  )
 }
 
 /** istiod 1.7 needs v1beta1 APIs that Kubernetes 1.22 removed (https://kubernetes.io/docs/reference/using-api/deprecation-guide/#v1-22). */

@@ -60,6 +60,8 @@ test(`the API server is killed in the middle of an apply and away for ${AWAY_MS 
   await cluster.stopPart('kube-apiserver')
   await sleep(AWAY_MS)
   await cluster.startPart('kube-apiserver')
+  // what was interrupted is finished without another change
+  await isReady(stage, 'steady', HEALED)
   await isServed(stage.operator().pid === pid)
 })
 

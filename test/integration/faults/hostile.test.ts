@@ -22,7 +22,7 @@ import { bootRef, conditionOf, newInstallation, ownedIds, setStage, specOf, type
 const COUNT = LONG ? 10_000 : 200
 const IN_FLIGHT = 16
 /** Of the processor, for one SlimeBoot of at most 1.5 MB. */
-const CPU_MS = 3000
+const CPU_MS = 10_000
 const RSS_MIB = 500
 const PATIENT = { timeout: 120_000, interval: 200 }
 /** Reasons that say what to do, or that nothing is to be done. Without controllers no workload ever becomes ready. */

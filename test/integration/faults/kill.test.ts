@@ -18,6 +18,7 @@ import { createChooser, LONG } from '../../helpers/seed.ts'
 import {
   bootRef,
   changeSpec,
+  conditionOf,
   createBoot,
   type Installation,
   isGone,
@@ -33,8 +34,11 @@ const KILLS = 6
 const NAME = 'killed'
 const REPLICA_SET: ResourceType = { apiVersion: 'apps/v1', kind: 'ReplicaSet', plural: 'replicasets', namespaced: true }
 
-/** What is done while the operator is killed; `install` begins with nothing, the others with what `specs.before` gives. */
-const PHASES = ['install', 'update', 'mode change', 'uninstall'] as const
+/**
+ * What is done while the operator is killed. The installs begin with nothing, the others with an installation. `install and uninstall`:
+ * the SlimeBoot is deleted while the operator is dead.
+ */
+const PHASES = ['install', 'install and uninstall', 'update', 'mode change', 'uninstall'] as const
 type Phase = (typeof PHASES)[number]
 
 /** An Event is told once or not at all, what it tells is in the cluster; a question about rights is no write. */
@@ -61,7 +65,7 @@ if (LONG) {
   describe('killed after some of its writes', { concurrency: 3 }, async () => {
     const chooser = createChooser()
     // about as many writes as there are; one that does not come is a phase that ends unharmed
-    const moments = { install: 14, update: 9, 'mode change': 12, uninstall: 10 } as const
+    const moments = { install: 14, 'install and uninstall': 14, update: 9, 'mode change': 12, uninstall: 10 } as const
     const all = PHASES.flatMap((phase) => Array.from({ length: moments[phase] }, (_, index) => ({ phase, index: index + 1 })))
     for (const { phase, index } of chooser.choose(all, KILLS)) {
       test(`${phase}, write ${index} (SLIMEBOOT_SEED=${chooser.seed}): the operator ends where it would have ended`, async (context) => {
@@ -77,7 +81,7 @@ async function run(phase: Phase, index: number): Promise<boolean> {
   await using stage = await setStage(cluster, 'kill', { through: proxy })
   const installation = await newInstallation(stage, NAME, 2)
   const specs = specsOf(installation)
-  if (phase !== 'install') {
+  if (!isInstalled(phase)) {
     await createBoot(stage, NAME, specs.install)
     await isReady(stage, NAME)
   }
@@ -98,17 +102,20 @@ async function run(phase: Phase, index: number): Promise<boolean> {
   })
   const done = act(stage, phase, specs).then(async () => await settle(stage, phase))
   await Promise.race([done.catch(() => {}), dead.promise])
+  proxy.intercept({})
   if (killed) {
     await dead.promise
-    proxy.intercept({})
+    if (phase === 'install and uninstall') await stage.client.remove(bootRef(stage, NAME))
     await stage.restart()
   }
   await done
+  if (phase === 'install and uninstall' && !killed) await stage.client.remove(bootRef(stage, NAME))
+  if (isRemoved(phase)) await isGone(stage, NAME)
   await checkEnd(stage, installation, phase)
   return killed
 }
 
-function specsOf(installation: Installation): Readonly<Record<Exclude<Phase, 'uninstall'>, JsonObject>> {
+function specsOf(installation: Installation): Readonly<Record<'install' | 'update' | 'mode change', JsonObject>> {
   const [first, second] = installation.apps
   // a port of its own: in mode cluster it counts for every namespace
   const port = `${20_000 + Math.floor(Math.random() * 10_000)}`
@@ -125,18 +132,31 @@ function specsOf(installation: Installation): Readonly<Record<Exclude<Phase, 'un
 }
 
 async function act(stage: Stage, phase: Phase, specs: ReturnType<typeof specsOf>): Promise<void> {
-  if (phase === 'install') await createBoot(stage, NAME, specs.install)
-  else if (phase === 'uninstall') await stage.client.remove(bootRef(stage, NAME))
+  if (isInstalled(phase)) await createBoot(stage, NAME, specs.install)
+  else if (isRemoved(phase)) await stage.client.remove(bootRef(stage, NAME))
   else await changeSpec(stage, NAME, specs[phase])
 }
 
 async function settle(stage: Stage, phase: Phase): Promise<void> {
-  if (phase === 'uninstall') await isGone(stage, NAME)
-  else await isReady(stage, NAME)
+  if (!isRemoved(phase)) return await isReady(stage, NAME)
+  await stage.eventually(async () => {
+    const boot = await stage.client.get(bootRef(stage, NAME))
+    assert.ok(boot === undefined || (phase !== 'uninstall' && conditionOf(boot, 'Ready').status === 'True'))
+  })
+}
+
+/** It begins with nothing. */
+function isInstalled(phase: Phase): phase is 'install' | 'install and uninstall' {
+  return phase === 'install' || phase === 'install and uninstall'
+}
+
+/** It ends with nothing. */
+function isRemoved(phase: Phase): phase is 'uninstall' | 'install and uninstall' {
+  return phase === 'uninstall' || phase === 'install and uninstall'
 }
 
 async function checkEnd(stage: Stage, installation: Installation, phase: Phase): Promise<void> {
-  const boot = phase === 'uninstall' ? undefined : await readBoot(stage, NAME)
+  const boot = isRemoved(phase) ? undefined : await readBoot(stage, NAME)
   const expected = boot === undefined ? [] : render(buildValues(boot)).map(({ object }) => objectId(object))
   await stage.eventually(async () => assert.deepEqual(await touched(stage, installation), expected.toSorted()))
   if (boot !== undefined) assert.deepEqual(boot.metadata.finalizers, [FINALIZER])
@@ -145,7 +165,7 @@ async function checkEnd(stage: Stage, installation: Installation, phase: Phase):
     [installation.home, ...installation.apps].map(async (namespace) => (await stage.client.list(REPLICA_SET, { namespace })).items),
   )
   const templates = Map.groupBy(sets.flat(), ({ metadata }) => `${metadata.namespace} ${metadata.ownerReferences?.[0]?.uid}`)
-  for (const [deployment, of] of templates) assert.ok(of.length <= (phase === 'install' ? 1 : 2), `${deployment}: ${of.length} ReplicaSets`)
+  for (const [deployment, of] of templates) assert.ok(of.length <= (isInstalled(phase) ? 1 : 2), `${deployment}: ${of.length} ReplicaSets`)
 }
 
 /** Everything that the operator has ever written and is still there, marked as ours or not. */

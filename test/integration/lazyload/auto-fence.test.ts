@@ -114,3 +114,23 @@ test('switched off, labels decide nothing: fences stay as they are, and what is 
   await new Promise((resolve) => setTimeout(resolve, 1000))
   await fencesAre('svc1')
 })
+
+test('defaultFence fences what no label speaks of; managementSelectors and lists say where', async () => {
+  await lazyload.stop()
+  const general = { defaultFence: true, managementSelectors: [{ matchLabels: { team: testns } }] }
+  lazyload = await startLazyload(cluster, { namespaces: [testns], config: { ...CONFIG, general } })
+  // out of the selection what labels made goes, as upstream
+  await fencesAre()
+  await label(NAMESPACE, testns, 'team', testns)
+  await fencesAre('later', 'svc1', 'svc3')
+  await label(NAMESPACE, testns, FENCED_LABEL, 'false')
+  await fencesAre('later')
+  await label(NAMESPACE, testns, FENCED_LABEL, null)
+  await fencesAre('later', 'svc1', 'svc3')
+  await lazyload.stop()
+  lazyload = await startLazyload(cluster, {
+    namespaces: [testns],
+    config: { ...CONFIG, general: { defaultFence: true, blackNamespaceList: `other,${testns}` } },
+  })
+  await fencesAre()
+})

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { status as code } from '@grpc/grpc-js'
-import { messageOf, openLogStream, OWN_ADDRESS } from '../../helpers/access-log.ts'
+import { LOOPBACK, LOOPBACK_MODULE, messageOf, openLogStream } from '../../helpers/access-log.ts'
 import { sharedCluster } from '../../helpers/cluster.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import {
@@ -25,9 +25,8 @@ let lazyload: Lazyload
 before(async () => {
   namespace = await createNamespace(cluster, 'learn')
   for (const name of ['productpage', 'details', 'reviews']) await createService(client, namespace, name)
-  await createEndpoints(client, namespace, 'global-sidecar', [OWN_ADDRESS])
   await createEndpoints(client, namespace, 'productpage', ['172.17.0.11'])
-  lazyload = await startLazyload(cluster, { namespaces: [namespace] })
+  lazyload = await startLazyload(cluster, { namespaces: [namespace], config: LOOPBACK_MODULE })
 })
 after(async () => await lazyload.stop())
 
@@ -54,8 +53,9 @@ test("a new fence gets the tutorial's Sidecar, owned by the fence", async () => 
   ])
 })
 
-test('calls that a global-sidecar logs are learned, and widen the Sidecar', async () => {
-  const stream = openLogStream(await lazyload.logPort())
+test('calls that a global-sidecar logs are learned, and widen the Sidecar, in one write each', async () => {
+  const since = new Date()
+  const stream = openLogStream(await lazyload.logPort(), LOOPBACK)
   stream.send(messageOf([call('details'), call('reviews'), call('reviews')], 60_000))
   await eventually(async () => {
     assert.deepEqual(hostsOf(await sidecarOf(client, namespace, 'productpage')), [
@@ -79,13 +79,18 @@ test('calls that a global-sidecar logs are learned, and widen the Sidecar', asyn
     assert.deepEqual([domain?.status, domain?.source, domain?.hosts], ['ACTIVE', 'accesslog', [`details.${namespace}.svc.cluster.local`]])
   })
   await stream.end()
+  const writes = (await cluster.auditEvents(since)).filter(({ user, verb }) => user === lazyload.user && verb === 'patch')
+  assert.deepEqual(
+    writes.map(({ resource }) => resource),
+    ['servicefences', 'sidecars'],
+  )
 })
 
 test('the same calls again change nothing', async () => {
   const { metadata } = await fenceOf(client, namespace, 'productpage')
   const sidecar = await sidecarOf(client, namespace, 'productpage')
   const since = new Date()
-  const stream = openLogStream(await lazyload.logPort())
+  const stream = openLogStream(await lazyload.logPort(), LOOPBACK)
   for (let count = 0; count < 50; count++) stream.send(messageOf([call('details'), call('reviews')]))
   await stream.end()
   const writes = (await cluster.auditEvents(since)).filter(
@@ -100,7 +105,7 @@ test('what is learned survives a restart, without a write', async () => {
   const sidecar = await sidecarOf(client, namespace, 'productpage')
   await lazyload.stop()
   const since = new Date()
-  lazyload = await startLazyload(cluster, { namespaces: [namespace] })
+  lazyload = await startLazyload(cluster, { namespaces: [namespace], config: LOOPBACK_MODULE })
   await lazyload.logs('working')
   await eventually(async () => assert.equal((await lazyload.get('/modules/readyz')).status, 200))
   assert.equal((await sidecarOf(client, namespace, 'productpage')).metadata.resourceVersion, sidecar.metadata.resourceVersion)
@@ -111,7 +116,8 @@ test('what is learned survives a restart, without a write', async () => {
 })
 
 test('a stream from an address that is not a global-sidecar is refused, and teaches nothing', async () => {
-  const stream = openLogStream(await lazyload.logPort(), '127.0.0.1')
+  await using strict = await startLazyload(cluster, { namespaces: [namespace] })
+  const stream = openLogStream(await strict.logPort(), LOOPBACK)
   stream.send(messageOf([call('ratings')]))
   const error = await stream.ended
   assert.equal(error?.code, code.PERMISSION_DENIED)

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { SERVICE_FENCE } from '../../../lazyload/kinds.ts'
-import { messageOf, openLogStream, OWN_ADDRESS } from '../../helpers/access-log.ts'
+import { LOOPBACK, LOOPBACK_MODULE, messageOf, openLogStream } from '../../helpers/access-log.ts'
 import { sharedCluster } from '../../helpers/cluster.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { conditionOf, createEndpoints, createFence, createService, fenceOf, type Lazyload, startLazyload } from '../../helpers/lazyload.ts'
@@ -25,8 +25,7 @@ before(async () => {
   namespace = await createNamespace(cluster, 'operations')
   await createService(client, namespace, 'caller')
   await createEndpoints(client, namespace, 'caller', ['172.17.0.40'])
-  await createEndpoints(client, namespace, 'global-sidecar', [OWN_ADDRESS])
-  lazyload = await startLazyload(cluster, { namespaces: [namespace] })
+  lazyload = await startLazyload(cluster, { namespaces: [namespace], config: LOOPBACK_MODULE })
   await createFence(client, namespace, 'caller')
 })
 after(async () => {
@@ -36,7 +35,7 @@ after(async () => {
 
 /** Sends one request of the caller to each host, and ends the stream. */
 async function call(...hosts: readonly string[]): Promise<void> {
-  const stream = openLogStream(await lazyload.logPort())
+  const stream = openLogStream(await lazyload.logPort(), LOOPBACK)
   for (let from = 0; from < hosts.length; from += 100)
     stream.send(
       messageOf(hosts.slice(from, from + 100).map((host) => ({ directRemote: '172.17.0.40', upstreamCluster: `outbound|80||${host}` }))),
@@ -69,6 +68,17 @@ test('the log level is read, set, and refused when it is none', async () => {
   assert.equal((await lazyload.get('/log/slime?level=info', 'POST')).status, 200)
 })
 
+test('the verbosity of the Kubernetes client is read and set; from 6 on its requests are logged', async () => {
+  assert.deepEqual(await lazyload.get('/log/k'), { status: 200, text: 'Klog level is 5.\n' })
+  assert.equal((await lazyload.get('/log/k?level=much', 'PUT')).status, 400)
+  assert.equal((await lazyload.get('/log/k', 'DELETE')).status, 405)
+  assert.deepEqual(await lazyload.get('/log/k?level=8', 'PUT'), { status: 200, text: 'Klog level is 8.\n' })
+  await createFence(client, namespace, 'logged')
+  const line = await lazyload.logs('path=/apis/networking.istio.io/v1beta1/namespaces/')
+  assert.match(line, /request method=PATCH .*sidecars\/logged .*body=/)
+  assert.equal((await lazyload.get('/log/k?level=5', 'POST')).status, 200)
+})
+
 test('reset forgets what a fence learned, and the next call teaches it again', async () => {
   await createFence(client, namespace, 'other')
   await eventually(async () => assert.equal(await learnedBy('caller'), 1))
@@ -95,21 +105,28 @@ test('a fence learns 500 hosts, then says that it takes no more', async () => {
   })
 })
 
-test('the fence has what the columns of kubectl get svf show: enabled, hosts, last learned', async () => {
-  const { body } = await cluster.request('GET', `/apis/${SERVICE_FENCE.apiVersion}/namespaces/${namespace}/servicefences/caller`)
-  assert.equal(body.status.hosts, 500)
-  assert.ok(Date.parse(body.status.lastLearned) > Date.now() - 600_000, body.status.lastLearned)
-  assert.equal(body.spec.enable, true)
+test('kubectl get svf shows whether it is enabled, how many hosts it has, and when one was last learned', async () => {
+  const { body } = await cluster.request('GET', `/apis/${SERVICE_FENCE.apiVersion}/namespaces/${namespace}/servicefences/caller`, {
+    accept: 'application/json;as=Table;v=v1;g=meta.k8s.io',
+  })
+  const { columnDefinitions, rows } = body as {
+    readonly columnDefinitions: readonly { readonly name: string }[]
+    readonly rows: readonly { readonly cells: readonly unknown[] }[]
+  }
+  const cells = Object.fromEntries(columnDefinitions.map(({ name }, index) => [name, rows[0]?.cells[index]]))
+  const { 'Last Learned': learned, Age: age, ...rest } = cells
+  assert.deepEqual(rest, { Name: 'caller', Enabled: true, Hosts: 500 })
+  for (const time of [learned, age]) assert.match(String(time), /^\d+[sm]/)
 })
 
 test('garbage on the port for access logs ends nothing', async () => {
   const port = await lazyload.logPort()
-  const stream = openLogStream(port)
+  const stream = openLogStream(port, LOOPBACK)
   stream.send(Buffer.from('nonsense'.repeat(1000)))
   stream.send(Buffer.from([0x12, 0x05, 0xff, 0xff, 0xff, 0xff, 0x0f]))
   stream.send(messageOf([{ directRemote: '172.17.0.40', upstreamCluster: 'outbound|80||h1.example.com' }], 60_000))
   await stream.end()
-  await fetch(`http://${OWN_ADDRESS}:${port}/`).catch(() => {})
+  await fetch(`http://${LOOPBACK}:${port}/`).catch(() => {})
   assert.match((await lazyload.get('/metrics')).text, /slime_lazyload_accesslog_entries_total\{result="broken"\} [1-9]/)
 })
 
@@ -120,6 +137,18 @@ test('a configuration that is wrong stops the start, with everything that is wro
   const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
   for (const part of [file, 'global.misc.global-sidecar-mode', 'global.misc.log_source_port', 'metric.prometheus.address'])
     assert.ok(said.includes(part), said)
+  assert.equal(code, 1)
+})
+
+test('a port that somebody else has stops the start, with the setting that moves it', async () => {
+  const file = join(folder, 'taken')
+  const misc = { metric_source_type: 'accesslog', 'metrics-addr': '0', 'aux-addr': '0', log_source_port: await lazyload.logPort() }
+  writeFileSync(file, JSON.stringify({ global: { misc } }))
+  const child = spawn(process.execPath, [MAIN, '--config', file, '--kubeconfig', cluster.kubeconfig], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
+  assert.match(said, /access log: cannot listen on port \d+: .*EADDRINUSE.*Set global\.misc\.log_source_port/)
   assert.equal(code, 1)
 })
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startCluster } from '../../../local-cluster/cluster.ts'
 import { installCrds } from '../../../local-cluster/crds.ts'
-import { messageOf, openLogStream, OWN_ADDRESS } from '../../helpers/access-log.ts'
+import { LOOPBACK, LOOPBACK_MODULE, messageOf, openLogStream } from '../../helpers/access-log.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { createEndpoints, createFence, createService, fenceOf, hostsOf, sidecarOf, startLazyload } from '../../helpers/lazyload.ts'
 import { createNamespace } from '../../helpers/namespace.ts'
@@ -18,12 +18,11 @@ test('no host is lost over 30 seconds without the API server, also to a restart 
   const namespace = await createNamespace(cluster, 'outage')
   await createService(client, namespace, 'caller')
   await createEndpoints(client, namespace, 'caller', ['172.17.0.70'])
-  await createEndpoints(client, namespace, 'global-sidecar', [OWN_ADDRESS])
-  const lazyload = await startLazyload(cluster, { namespaces: [namespace] })
+  const lazyload = await startLazyload(cluster, { namespaces: [namespace], config: LOOPBACK_MODULE })
   await createFence(client, namespace, 'caller')
   await eventually(async () => await sidecarOf(client, namespace, 'caller'))
 
-  const stream = openLogStream(await lazyload.logPort())
+  const stream = openLogStream(await lazyload.logPort(), LOOPBACK)
   const sent: string[] = []
   const call = (): void => {
     const host = `h${String(sent.length).padStart(4, '0')}.example.com`
@@ -53,7 +52,7 @@ test('no host is lost over 30 seconds without the API server, also to a restart 
     { timeout: 40_000 },
   )
   await lazyload.stop()
-  await using again = await startLazyload(cluster, { namespaces: [namespace] })
+  await using again = await startLazyload(cluster, { namespaces: [namespace], config: LOOPBACK_MODULE })
   await again.logs('working')
   assert.equal(hostsOf(await sidecarOf(client, namespace, 'caller')).length, sent.length + 3)
 })

@@ -1,9 +1,10 @@
 /** The Sidecar follows its fence and nobody else: repairs, strangers, selectors, routes, deadlines (spec 2). */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { SERVICE, SERVICE_FENCE, SIDECAR, VIRTUAL_SERVICE } from '../../../lazyload/kinds.ts'
+import { SERVICE, SERVICE_ENTRY, SERVICE_FENCE, SIDECAR, VIRTUAL_SERVICE } from '../../../lazyload/kinds.ts'
+import { keyOfHost } from '../../../lazyload/learn/metric-key.ts'
 import type { JsonObject, KubeObject } from '../../../runtime/object.ts'
-import type { ObjectRef } from '../../../runtime/resource.ts'
+import type { ObjectRef, ResourceType } from '../../../runtime/resource.ts'
 import { sharedCluster } from '../../helpers/cluster.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import {
@@ -152,25 +153,38 @@ test('Services are followed by their labels, whole namespaces by their name', as
   await hostsAre('labels', ['far/*', 'near/*'])
 })
 
-test('VirtualServices are followed: short names, changes, deletion', async () => {
+const create = async ({ apiVersion, kind, ...type }: ResourceType, name: string, spec: JsonObject): Promise<unknown> =>
+  await client.create({ apiVersion, kind, ...type }, { apiVersion, kind, metadata: { name, namespace }, spec }, 'kubectl-create')
+
+test('VirtualServices are followed: short names, http, tcp and tls, changes, deletion', async () => {
   await createFence(client, namespace, 'routes', { enable: true, host: { c: {} } })
   await hostsAre('routes', [`*/${full('c')}`])
-  const http = (host: string): JsonObject => ({ http: [{ route: [{ destination: { host } }] }] })
-  await client.create(
-    VIRTUAL_SERVICE,
-    {
-      apiVersion: VIRTUAL_SERVICE.apiVersion,
-      kind: VIRTUAL_SERVICE.kind,
-      metadata: { name: 'c', namespace },
-      spec: { hosts: ['c'], ...http('d') },
-    },
-    'kubectl-create',
-  )
+  const route = (host: string): JsonObject => ({ route: [{ destination: { host } }] })
+  const http = (host: string): JsonObject => ({ http: [route(host)] })
+  await create(VIRTUAL_SERVICE, 'c', {
+    hosts: ['c'],
+    ...http('d'),
+    tcp: [{ match: [{ port: 3306 }], ...route('mysql') }],
+    tls: [{ match: [{ port: 443, sniHosts: ['c'] }], ...route('secure.far.svc.cluster.local') }],
+  })
+  await hostsAre('routes', [full('c'), full('d'), full('mysql'), 'secure.far.svc.cluster.local'].map((host) => `*/${host}`).sort())
+  await client.mergePatch(refOf('c', VIRTUAL_SERVICE), { spec: { tcp: null, tls: null } }, 'kubectl-edit')
   await hostsAre('routes', [`*/${full('c')}`, `*/${full('d')}`])
   await client.mergePatch(refOf('c', VIRTUAL_SERVICE), { spec: http('www.example.com') }, 'kubectl-edit')
   await hostsAre('routes', [`*/${full('c')}`, '*/www.example.com'])
   await client.remove(refOf('c', VIRTUAL_SERVICE))
   await hostsAre('routes', [`*/${full('c')}`])
+})
+
+test('hosts of ServiceEntries are followed: a learned name of two labels is no Service while an entry has it', async () => {
+  await createFence(client, namespace, 'external')
+  const metricStatus = { [keyOfHost('example.com')]: '1', [keyOfHost('www.example.com')]: '1' }
+  await client.mergePatch(refOf('external', SERVICE_FENCE), { status: { metricStatus } }, 'test', 'status')
+  await hostsAre('external', ['*/example.com.svc.cluster.local', '*/www.example.com'])
+  await create(SERVICE_ENTRY, 'external', { hosts: ['example.com'], ports: [{ number: 443, name: 'https', protocol: 'TLS' }] })
+  await hostsAre('external', ['*/example.com', '*/www.example.com'])
+  await client.remove(refOf('external', SERVICE_ENTRY))
+  await hostsAre('external', ['*/example.com.svc.cluster.local', '*/www.example.com'])
 })
 
 test('a deadline takes its host out when it is over, without another event', async () => {
@@ -183,6 +197,16 @@ test('a deadline takes its host out when it is over, without another event', asy
   await hostsAre('deadline', [`*/${full('lasting')}`])
   assert.ok(Date.now() >= (seconds + 1) * 1000, 'too early')
   assert.equal((await fenceOf(client, namespace, 'deadline')).status?.domains?.[full('brief')]?.status, 'EXPIRE')
+})
+
+test('a deadline that is null, empty or far away, an empty strategy and none: the host stays', async () => {
+  const far = { seconds: '99999999999', nanos: 5 }
+  const strategies = { a: null, b: {}, c: { deadline: null }, d: { deadline: {} }, e: { deadline: { expire: far } }, f: { auto: {} } }
+  await createFence(client, namespace, 'lasting', { enable: true, host: strategies })
+  await hostsAre(
+    'lasting',
+    Object.keys(strategies).map((name) => `*/${full(name)}`),
+  )
 })
 
 test('a host that is none is told and left out', async () => {

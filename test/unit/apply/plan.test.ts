@@ -96,7 +96,19 @@ describe('an object in the way', () => {
     })
     const { refusals } = plan([binding('slime-lazyload')], [binding('cluster-admin')], true)
     assert.equal(refusals.length, 1)
-    assert.doesNotMatch(refusals[0]!.message, /adopt/)
+    assert.match(refusals[0]!.message, /because it binds ClusterRole cluster-admin/)
     assert.deepEqual(plan([binding('slime-lazyload')], [binding('slime-lazyload')], true).refusals, [])
+  })
+  test('is never adopted where it is a binding by which somebody else has the role', () => {
+    const binding = (...holders: readonly string[]): KubeObject => ({
+      ...service('lazyload', undefined, 'ClusterRoleBinding'),
+      roleRef: { name: 'slime-lazyload' },
+      subjects: holders.map((name) => ({ kind: 'ServiceAccount', namespace: 'ns', name })),
+    })
+    const { refusals } = plan([binding('lazyload')], [binding('lazyload', 'theirs')], true)
+    assert.equal(refusals.length, 1)
+    assert.match(refusals[0]!.message, /because ServiceAccount ns\/theirs would lose ClusterRole slime-lazyload: delete or rename it/)
+    assert.deepEqual(plan([binding('lazyload')], [binding('lazyload')], true).refusals, [])
+    assert.deepEqual(plan([binding('lazyload')], [binding()], true).refusals, [])
   })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { hasAvailableReplica, podCause, unreadyDeployment } from '../../../operator/apply/readiness.ts'
+import { podCause } from '../../../operator/apply/pod-cause.ts'
+import { hasAvailableReplica, unreadyDeployment } from '../../../operator/apply/readiness.ts'
 import type { KubeObject } from '../../../runtime/object.ts'
 
 const deployment = (status: unknown, replicas = 2, generation = 3): KubeObject => ({

@@ -149,6 +149,19 @@ test('a broken entry is lost, and only it', () => {
   assert.equal(batch.entries[0]?.upstreamCluster, cluster(DETAILS))
 })
 
+test('an entry that claims more than it has does not reach into the next one', () => {
+  const good = entryOf(from(cluster(DETAILS)))
+  // its common properties end where the next entry's do
+  const greedy = Buffer.concat([Buffer.from([0x0a]), varint(good.length + 2)])
+  const inner = Buffer.concat([greedy, good].map((bytes) => Buffer.concat([Buffer.from([0x0a]), varint(bytes.length), bytes])))
+  const { entries, broken } = decodeBatch(Buffer.concat([Buffer.from([0x12]), varint(inner.length), inner]))
+  assert.equal(broken, 1)
+  assert.deepEqual(
+    entries.map(({ upstreamCluster }) => upstreamCluster),
+    [cluster(DETAILS)],
+  )
+})
+
 test('no bytes whatever make it throw', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => decodeBatch(bytes).entries.length >= 0))
   const message = messageOf([from(cluster(DETAILS)), from(cluster(DETAILS))], 50)
@@ -175,7 +188,8 @@ test('who may send: global-sidecars, for their namespace; in cluster mode the on
   assert.deepEqual(grantOf('10.0.0.2', { ...peers, mode: 'cluster' }), { namespaces: undefined })
   assert.equal(grantOf('10.0.0.1', { ...peers, mode: 'no' }), undefined)
   assert.deepEqual(grantOf('10.9.9.9', { ...peers, check: false }), { namespaces: undefined })
-  assert.deepEqual(['10.0.0.1:5', '[::1]:5', 'ipv6:[fe80::1]:7'].map(addressOfPeer), ['10.0.0.1', '::1', 'fe80::1'])
+  const peersSeen = ['10.0.0.1:5', '[::1]:5', 'ipv6:[fe80::1]:7', '[::ffff:10.0.0.1]:5'].map(addressOfPeer)
+  assert.deepEqual(peersSeen, ['10.0.0.1', '::1', 'fe80::1', '10.0.0.1'])
 })
 
 function varint(value: number): Buffer {

@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FENCED_LABEL, isFenced, wantsFence } from '../../../lazyload/auto-fence/decision.ts'
+import { readAutoFence } from '../../../lazyload/auto-fence/config.ts'
+import { type LabelSelector, matchesSelector, readLabelSelector } from '../../../lazyload/auto-fence/label-selector.ts'
+import { readConfig } from '../../../lazyload/config-reader.ts'
 import { createScope } from '../../../lazyload/fence/scope.ts'
 import { slimService } from '../../../lazyload/mesh/known-hosts.ts'
 import type { KubeObject } from '../../../runtime/object.ts'
@@ -29,7 +32,13 @@ const labels = { [FENCED_LABEL]: 'true' }
 const service = (name: string, namespace: string, spec: unknown): KubeObject =>
   slimService({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace, labels }, spec })
 const namespaceOf = (name: string): KubeObject => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
-const options = { defaultFence: false, included: [] as string[], excluded: ['off'], system: new Set(['istio-system', 'kube-system']) }
+const options = {
+  defaultFence: false,
+  included: [] as string[],
+  excluded: ['off'],
+  selectors: undefined,
+  system: new Set(['istio-system', 'kube-system']),
+}
 const wants = (name: string, namespace: string, spec: unknown = { selector: { app: 'x' } }, more = {}): boolean =>
   wantsFence(service(name, namespace, spec), namespaceOf(namespace), { ...options, ...more })
 
@@ -43,6 +52,39 @@ test('never fenced: no selector, ExternalName, the global-sidecar, system and ex
   assert.equal(wants('svc', 'off'), false)
   assert.equal(wants('svc', 'apps', { selector: { app: 'x' } }, { included: ['only'] }), false)
   assert.equal(wants('svc', 'only', { selector: { app: 'x' } }, { included: ['only'] }), true)
+})
+
+function selector(text: object): LabelSelector {
+  const reader = readConfig(text)
+  const read = readLabelSelector(reader)
+  assert.deepEqual(reader.problems, [])
+  return read
+}
+const prod = { env: 'prod', region: 'east' }
+for (const [what, text, matches] of [
+  ['nothing', {}, true],
+  ['all labels', { matchLabels: prod }, true],
+  ['a label of another value', { matchLabels: { env: 'prod', region: 'west' } }, false],
+  ['a label that is not there', { matchLabels: { team: 'a' } }, false],
+  ['In', { matchExpressions: [{ key: 'env', operator: 'In', values: ['test', 'prod'] }] }, true],
+  ['In of others', { matchExpressions: [{ key: 'env', operator: 'In', values: ['test'] }] }, false],
+  ['In on a missing label', { matchExpressions: [{ key: 'team', operator: 'In', values: ['a'] }] }, false],
+  ['NotIn', { matchExpressions: [{ key: 'env', operator: 'NotIn', values: ['prod'] }] }, false],
+  ['NotIn on a missing label', { matchExpressions: [{ key: 'team', operator: 'NotIn', values: ['a'] }] }, true],
+  ['Exists', { matchExpressions: [{ key: 'region', operator: 'Exists' }] }, true],
+  ['DoesNotExist', { matchExpressions: [{ key: 'region', operator: 'DoesNotExist' }] }, false],
+  ['both kinds', { matchLabels: { env: 'prod' }, matchExpressions: [{ key: 'team', operator: 'Exists' }] }, false],
+] as const) {
+  test(`a selector with ${what} ${matches ? 'selects' : 'does not select'}`, () =>
+    assert.equal(matchesSelector(selector(text), prod), matches))
+}
+
+test('managementSelectors choose namespaces, one of them is enough', () => {
+  const selectors = [selector({ matchLabels: { [FENCED_LABEL]: 'true' } }), selector({ matchLabels: { env: 'prod' } })]
+  assert.equal(wants('svc', 'apps', undefined, { selectors }), true)
+  assert.equal(wants('svc', 'apps', undefined, { selectors: selectors.slice(1) }), false)
+  const none = readAutoFence(readConfig({ managementSelectors: [] }))
+  assert.equal(none.selectors, undefined, 'an empty list says nothing')
 })
 
 for (const [names, strict, label, inScope] of [

@@ -1,7 +1,11 @@
 /** The configuration: old and newer names, text and booleans, defaults key by key, all problems at once (spec 6, fixtures 9 and 10). */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { ConfigError, type LazyloadConfig, loadConfig, parseConfig } from '../../../lazyload/config.ts'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { type LazyloadConfig, loadConfig, parseConfig } from '../../../lazyload/config.ts'
+import { ConfigError } from '../../../lazyload/config-error.ts'
 
 const parse = (config: unknown): LazyloadConfig => parseConfig(JSON.stringify(config), 'cfg')
 const misc = (values: object): unknown => ({ global: { misc: { metric_source_type: 'accesslog', ...values } } })
@@ -36,10 +40,12 @@ test("the tutorial's accesslog snippet is enough: every other key has its defaul
       metricsAddress: { port: 8080 },
       leaderElection: undefined,
       log: 'info',
-      autoFence: { enabled: true, defaultFence: false, included: [], excluded: [] },
+      autoFence: { enabled: true, defaultFence: false, included: [], excluded: [], selectors: undefined },
       stableHosts: [],
       aliases: [],
       maxIdleMs: undefined,
+      notRun: [],
+      unknown: [],
     },
   )
 })
@@ -113,11 +119,18 @@ test('everything that is wrong is told at once, with its place', () => {
   const wrong = {
     global: {
       strictRev: 'perhaps',
+      istioNamespace: 'Istio System',
+      service: 'app name',
       misc: { 'global-sidecar-mode': 'everywhere', metric_source_type: 'rumour', log_source_port: 'eighty' },
       log: { logRotate: true, logRotateConfig: { maxBackups: -1 } },
     },
     metric: { prometheus: { address: 'prometheus:9090', handlers: { a: {}, b: { query: 'x{a="$source_app"}', aggregate: true } } } },
-    general: { maxIdle: 'long', domainAliases: [{ pattern: '(' }] },
+    general: {
+      maxIdle: 'long',
+      domainAliases: [{ pattern: '(' }],
+      stableHost: ['fine.example.com', 'not a host'],
+      managementSelectors: [{ matchExpressions: [{ key: 'env', operator: 'Is', values: ['prod'] }] }, { matchLabels: { 'a b': 'c' } }],
+    },
   }
   assert.throws(
     () => parse(wrong),
@@ -134,6 +147,12 @@ test('everything that is wrong is told at once, with its place', () => {
         'handlers.b.query is asked once',
         'general.maxIdle',
         'general.domainAliases[0].pattern',
+        'general.domainAliases[0].templates',
+        'general.stableHost[1]',
+        'general.managementSelectors[0].matchExpressions[0].operator',
+        'general.managementSelectors[1].matchLabels',
+        'global.istioNamespace',
+        'global.service',
       ])
         assert.ok(error.message.includes(place), `${place} is not in: ${error.message}`)
       return true
@@ -149,10 +168,93 @@ test('Prometheus, which is the default, needs address and query', () => {
 test('two names for one thing must say the same', () => {
   assert.throws(
     () => parse({ ...(misc({ 'global-sidecar-mode': 'no' }) as object), general: { globalSidecarMode: 'cluster' } }),
-    /said twice/,
+    /general\.globalSidecarMode is "cluster" but global\.misc\.global-sidecar-mode is "no"; write one of them/,
   )
   assert.throws(() => parse(misc({ log_source_port: ':1', logSourcePort: ':2' })), /log_source_port is ":1" but/)
+  assert.equal(parse({ ...(misc({ 'global-sidecar-mode': false }) as object), general: { globalSidecarMode: 'no' } }).mode, 'no')
 })
+
+test('a problem is told once', () => {
+  const wrong = { global: { misc: { metric_source_type: 'accesslog', metricSourceType: 'prometheus', 'global-sidecar-mode': 'x' } } }
+  assert.throws(
+    () => parse(wrong),
+    ({ message }: Error) => ['metric_source_type', 'global-sidecar-mode'].every((key) => message.split(`global.misc.${key} `).length === 2),
+  )
+})
+
+test('verbosity of the Kubernetes client: 5 unless it is said, 0 counts as absent', () => {
+  const verbosity = (log: object): number => parse({ global: { misc: { metric_source_type: 'accesslog' }, log } }).log.requestVerbosity
+  assert.deepEqual([{}, { klogLevel: 0 }, { klogLevel: 8 }, { klogLevel: '6' }].map(verbosity), [5, 5, 8, 6])
+})
+
+test('settings that nobody reads are known, so that they can be told', () => {
+  const general = { autoPort: true, maxIdle: '1h', prometheusIntervall: '5s', wormholePort: ['80'], domainAliases: [] }
+  assert.deepEqual(parse({ ...(misc({}) as object), general }).unknown, ['general.autoPort', 'general.prometheusIntervall'])
+})
+
+test('a duration has a unit and is not 0', () => {
+  const maxIdle = (value: unknown): number | undefined => parse({ ...(misc({}) as object), general: { maxIdle: value } }).maxIdleMs
+  assert.deepEqual(['500ms', '1.5s', '5m', '24h', ''].map(maxIdle), [500, 1500, 300_000, 86_400_000, undefined])
+  for (const wrong of ['0s', '5', 5, '-1s', 'soon'])
+    assert.throws(() => maxIdle(wrong), /general\.maxIdle must be a duration/, String(wrong))
+})
+
+test('a module of another kind is refused', () => {
+  assert.throws(() => parse({ ...(misc({}) as object), kind: 'limiter' }), /kind is "limiter"; this program runs modules of kind lazyload/)
+  assert.equal(parse({ ...(misc({}) as object), kind: 'lazyload' }).source, 'accesslog')
+})
+
+/** Writes the files of a mounted ConfigMap; returns the path of `cfg`. */
+function mounted(t: TestContext, files: Readonly<Record<string, unknown>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'cfg-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), `${JSON.stringify(content)}\n`)
+  return join(folder, 'cfg')
+}
+const bundle = (...names: readonly string[]): object => ({
+  name: 'bundle',
+  enable: true,
+  bundle: { modules: names.map((name) => ({ name })) },
+  global: { service: 'bundled', log: { logLevel: 'debug' }, misc: { metric_source_type: 'accesslog', 'aux-addr': ':9081' } },
+})
+
+test('of a bundle the lazyload item runs; its own settings count before those of the bundle, key by key', (t) => {
+  const file = mounted(t, {
+    cfg: bundle('limits', 'fences', 'off'),
+    cfg_limits: { name: 'limits', enable: true, kind: 'limiter', mode: 'BundleItem' },
+    cfg_fences: {
+      name: 'fences',
+      enable: true,
+      mode: 'BundleItem',
+      fence: { enable: true },
+      global: { istioRev: '1-10', log: null, misc: { 'aux-addr': ':7081' } },
+    },
+    cfg_off: { name: 'off', enable: false, kind: 'lazyload' },
+  })
+  const config = loadConfig(file)
+  assert.deepEqual(
+    [config.name, config.serviceLabel, config.source, config.auxAddress, config.revisions.names, config.log.level, config.notRun],
+    ['fences', 'bundled', 'accesslog', { port: 7081 }, ['1-10'], 'debug', ['limits']],
+  )
+})
+
+for (const [what, files, said] of [
+  [
+    'no lazyload item',
+    { cfg: bundle('a'), cfg_a: { enable: true, kind: 'plugin' } },
+    /bundle\.modules names no enabled module of kind lazyload/,
+  ],
+  [
+    'two lazyload items',
+    { cfg: bundle('a', 'b'), cfg_a: { enable: true }, cfg_b: { enable: true } },
+    /bundle\.modules names several modules of kind lazyload: a, b/,
+  ],
+  ['an item without a file', { cfg: bundle('a') }, /cfg_a, which bundle\.modules names, is not there/],
+  ['a name that is no file', { cfg: bundle('../cfg') }, /bundle\.modules\[0\]\.name must be/],
+  ['a mistake in the item', { cfg: bundle('a'), cfg_a: { enable: true, general: { maxIdle: 'x' } } }, /cfg_a: general\.maxIdle/],
+] as const) {
+  test(`a bundle with ${what} is refused`, (t) => assert.throws(() => loadConfig(mounted(t, files)), said))
+}
 
 test('a text that is no object, or no JSON, is an error with the name of the file', () => {
   assert.throws(() => parseConfig('[]', 'cfg'), /cfg: the configuration must be an object/)

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { computeDomains, type DomainInput } from '../../../lazyload/fence/domains.ts'
-import type { Domains, FenceSpec } from '../../../lazyload/fence/fence.ts'
+import { type Domains, type FenceSpec, specOf } from '../../../lazyload/fence/fence.ts'
 import { hostOfKey, keyOfHost } from '../../../lazyload/learn/metric-key.ts'
 
 const NOW = Date.parse('2026-01-01T00:00:00Z')
 const DETAILS = 'details.default.svc.cluster.local'
 
+const FENCE = { apiVersion: 'microservice.slime.io/v1alpha1', kind: 'ServiceFence', metadata: { name: 'f', namespace: 'default' } }
 const BASE: DomainInput = {
   namespace: 'default',
   spec: { enable: true },
@@ -99,6 +100,12 @@ test('with the access log silence means nothing, unless maxIdle says so', () => 
   assert.equal(compute({ ...later, maxIdleMs: 3_600_001 }).changesAt, NOW + 3_600_001)
 })
 
+test('maxIdle is for the access log only: Prometheus says itself what is called', () => {
+  const previous = compute({ metricStatus: learned, observation: seen(0, DETAILS) }).domains
+  const later = compute({ metricStatus: learned, previous, observation: seen(0, DETAILS), maxIdleMs: 1000, now: NOW + 3_600_000 })
+  assert.deepEqual([stateOf(later.domains), later.forgotten, later.changesAt], ['ACTIVE', [], undefined])
+})
+
 const seconds = NOW / 1000
 const strategies: readonly (readonly [string, object | null, string, number | undefined])[] = [
   ['stable', { stable: {} }, 'ACTIVE', undefined],
@@ -137,6 +144,20 @@ test('short names of the spec are completed, namespaces are kept, nonsense is to
   assert.deepEqual(Object.keys(domains), ['far/*', 'near/*', 'ratings.default.svc.cluster.local'])
   assert.deepEqual(domains['far/*']?.hosts, ['out-of.far'])
   assert.deepEqual(invalid, ['a b', 'x/y', '*', '', '*'])
+})
+
+test('a spec that an older CRD let pass is read as far as it means something', () => {
+  const spec = { enable: 'yes', host: ['a'], namespaceSelector: 'near', labelSelector: {}, workloadSelector: 'x' }
+  assert.deepEqual(specOf({ ...FENCE, spec }), {
+    enable: 'yes',
+    host: null,
+    namespaceSelector: null,
+    labelSelector: null,
+    workloadSelector: null,
+  })
+  assert.deepEqual(specOf({ ...FENCE, spec: 'nonsense' }), {})
+  const good = { enable: true, host: { a: {} }, namespaceSelector: ['near'], labelSelector: [{ selector: { a: 'b' } }] }
+  assert.equal(specOf({ ...FENCE, spec: good }), good)
 })
 
 test('Services are selected by labels, all of one entry or all of another', () => {

@@ -20,6 +20,20 @@ test('variables are filled in wherever they are', () => {
   )
 })
 
+test("a query that knows callers by name alone is narrowed where the name is not unique, as the tutorial's", () => {
+  const tutorial = 'sum(istio_requests_total{source_app="$source_app",reporter="destination"})by(destination_service)'
+  assert.equal(
+    fillQuery(tutorial, 'shop', 'web', false),
+    'sum(istio_requests_total{source_app="web",source_workload_namespace="shop",reporter="destination"})by(destination_service)',
+  )
+  assert.equal(
+    fillQuery(tutorial, 'shop', 'web', true),
+    'sum(istio_requests_total{source_app="web",reporter="destination"})by(destination_service)',
+  )
+  for (const own of ['x{source_app="$source_app",ns="$namespace"}', `x{source_app="$source_app",source_workload_namespace=~"shop|a"}`])
+    assert.equal(fillQuery(own, 'shop', 'web', false), fillQuery(own, 'shop', 'web', true), 'it says itself which namespace it means')
+})
+
 test('a sample is written as Prometheus writes its labels', () => {
   assert.equal(
     keyOfSample(sample({ destination_service: 'reviews.default.svc.cluster.local' })),
@@ -113,6 +127,8 @@ test('a query gives samples and warnings, or an error that says why', async () =
 interface Round {
   readonly findings: ReadonlyMap<string, Finding>
   readonly asked: readonly string[]
+  /** Of the poller, after the round. */
+  readonly problem: string | undefined
 }
 
 async function round(
@@ -141,9 +157,11 @@ async function round(
   })
   const running = poller.run(stop.signal)
   await done.promise
+  // the end of the round is after its last finding
+  await new Promise(setImmediate)
   stop.abort()
   await running
-  return { findings, asked: [...asked] }
+  return { findings, asked: [...asked], problem: poller.problem() }
 }
 
 test('one query per fence and handler, several at once but not more than allowed', async () => {
@@ -177,6 +195,28 @@ test('a failure or a warning harms only its fence', async () => {
     ],
   )
   assert.match(findings.get('n/bad')!.problem!, /too many/)
+})
+
+test('Prometheus is called away when nobody answers, not when a query is wrong or has no answer of its own', async () => {
+  const gateway = { code: 504, body: '<html>' }
+  answer = (query) => (query.includes('slow') ? gateway : { body: vector('details') })
+  assert.equal((await round(['n/a', 'n/b', 'n/slow'], [{ query: '$source_app' }], 1)).problem, undefined)
+  answer = () => ({ code: 400, body: { status: 'error', errorType: 'bad_data', error: 'parse error' } })
+  const { problem, findings } = await round(['n/a'], [{ query: '$source_app' }])
+  assert.deepEqual([problem, findings.get('n/a')?.complete], [undefined, false])
+  answer = () => gateway
+  assert.match((await round(['n/a', 'n/b'], [{ query: '$source_app' }])).problem ?? '', /HTTP 504 without JSON/)
+})
+
+test('where nobody answers a round ends early, and every fence has the reason', async () => {
+  answer = () => ({ code: 504, body: '<html>' })
+  const fences = Array.from({ length: 200 }, (_, index) => `n/f${index}`)
+  const { findings, asked: queries } = await round(fences, [{ query: '$source_app' }], 4)
+  assert.ok(queries.length < 30, `${queries.length} queries`)
+  assert.deepEqual(
+    [...findings.values()].filter(({ complete, problem, hosts }) => complete || problem === undefined || hosts.size > 0),
+    [],
+  )
 })
 
 test('an aggregated query is asked once for all fences', async () => {

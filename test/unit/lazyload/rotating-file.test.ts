@@ -75,6 +75,43 @@ test('rotates at the limit: named by time in UTC, compressed, no line lost, the 
   assert.equal(out.text(), '')
 })
 
+const MIB = 1024 * 1024
+const sizes = (config: RotationConfig): readonly number[] =>
+  readdirSync(folder(config))
+    .sort()
+    .map((name) => statSync(join(folder(config), name)).size)
+
+test('a line that would pass the limit starts a new file; one that just fits does not', async () => {
+  const config = configOf({ compress: false })
+  const file = createRotatingFile(config, memory().stream)
+  for (const size of [MIB - 10, 10, 1000, MIB - 1000, 3]) {
+    file.write(line(1, size))
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  await finish(file)
+  assert.deepEqual(sizes(config), [MIB, MIB, 3])
+})
+
+test('a file that the first line would fill to the limit is left as it was', async () => {
+  const config = configOf({ compress: false })
+  mkdirSync(folder(config), { recursive: true })
+  writeFileSync(config.file, 'x'.repeat(MIB - 10))
+  const file = createRotatingFile(config, memory().stream)
+  file.write(line(1, 10))
+  await finish(file)
+  assert.deepEqual(sizes(config), [MIB - 10, 10])
+})
+
+test('a line that is longer than a whole file goes to stdout, the next one to the file', async () => {
+  const config = configOf()
+  const out = memory()
+  const file = createRotatingFile(config, out.stream)
+  for (const entry of ['before\n', line(1, MIB + 1), 'after\n']) file.write(entry)
+  await finish(file)
+  assert.equal(readFileSync(config.file, 'utf8'), 'before\nafter\n')
+  assert.ok(out.text().length > MIB)
+})
+
 test('without compression the backups are plain', async () => {
   const config = configOf({ compress: false })
   const file = createRotatingFile(config, memory().stream)
@@ -143,7 +180,7 @@ test('what a full disk refuses is on stdout: no line is lost, the process goes o
   const [out, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
   assert.equal(code, 0)
   const numbers = [readFileSync(config.file, 'utf8'), out]
-    .join('')
+    .join('\n')
     .split('\n')
     .flatMap((each) => /line (\d+)$/.exec(each)?.[1] ?? [])
   assert.deepEqual(new Set(numbers), new Set(Array.from({ length: 400 }, (_, number) => String(number))))

@@ -7,10 +7,12 @@ suite('memory is given back at rest', () => {
   let collections = 0
   let work = 0
   let busy = false
+  let bytes = 0
 
   beforeEach(() => {
     collections = work = 0
     busy = false
+    bytes = 50e6
     mock.timers.enable({ apis: ['setInterval'] })
     globalThis.gc = (() => void collections++) as unknown as NonNullable<typeof before>
   })
@@ -22,7 +24,7 @@ suite('memory is given back at rest', () => {
 
   function start(): AbortController {
     const stop = new AbortController()
-    collectAtRest({ worked: () => work, isBusy: () => busy, lookMs: 1000 }, stop.signal)
+    collectAtRest({ worked: () => work, isBusy: () => busy, lookMs: 1000, bytes: () => bytes }, stop.signal)
     return stop
   }
 
@@ -33,9 +35,22 @@ suite('memory is given back at rest', () => {
     mock.timers.tick(5000)
     assert.equal(collections, 1)
     work = 3
+    bytes += 10e6
     mock.timers.tick(1000)
     assert.equal(collections, 1, 'the work may go on')
     mock.timers.tick(5000)
+    assert.equal(collections, 2)
+  })
+
+  test('not when work has left next to nothing', () => {
+    start()
+    mock.timers.tick(5000)
+    work = 1
+    bytes += 1e6
+    mock.timers.tick(5000)
+    assert.equal(collections, 1)
+    bytes += 10e6
+    mock.timers.tick(1000)
     assert.equal(collections, 2)
   })
 

@@ -1,11 +1,13 @@
 /** What the scripts repeat of other files is as it is there. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { test } from 'node:test'
 import { MANAGED_TYPES } from '../../../operator/api/kinds.ts'
 import { groupOf } from '../../../runtime/object.ts'
 import { resourceName } from '../../../runtime/resource.ts'
 import { deployObjects } from '../../helpers/deployed-operator.ts'
+import { userScripts } from '../../../tools/user-scripts.ts'
 import { INSTALL, UNINSTALL } from '../../helpers/scripts.ts'
 
 const install = readFileSync(INSTALL, 'utf8')
@@ -21,6 +23,12 @@ test('the part that both scripts share is the same', () => {
   const common = (text: string): string => section(text, '# --- the same in', '# --- end of what is the same')
   assert.equal(common(uninstall), common(install))
 })
+
+for (const [file, text] of userScripts()) {
+  test(`scripts/${basename(file)} is made of its parts as they are`, () => {
+    assert.equal(readFileSync(file, 'utf8'), text, 'Run "npm run build".')
+  })
+}
 
 test('the uninstall script knows every object of deploy/slimeboot.yaml', () => {
   const lines = section(uninstall, "OPERATOR_OBJECTS='", "'").trim().split(/\n\s*/)

@@ -8,6 +8,8 @@ import { buildValues } from '../../../operator/spec/build-values.ts'
 import { validate } from '../../../operator/spec/validate.ts'
 import type { Values } from '../../../operator/spec/values.ts'
 import { readManifestFile } from '../../../operator/spec/yaml-file.ts'
+import { VERSION } from '../../../operator/version.ts'
+import type { JsonObject } from '../../../runtime/object.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const TUTORIAL = join(ROOT, 'test/fixtures/tutorial')
@@ -113,9 +115,10 @@ test("the tutorial's volume is mounted", async () => {
   assert.deepEqual(controller.volumeMounts, [{ mountPath: '/tmp/log', name: 'lazyload-storage' }])
 })
 
-test('the pilot sample has the values of the tutorial', async () => {
+test('the pilot sample has the values of the tutorial, and the image of this version', async () => {
   const [sample, tutorial] = [await bootIn(SAMPLES, 'slimeboot_lazyload_pilot.yaml'), await bootIn(TUTORIAL, 'namespaced.yaml')]
-  assert.deepEqual(sample, tutorial)
+  const spec = tutorial['spec'] as JsonObject
+  assert.deepEqual(sample['spec'], { ...spec, image: { ...(spec['image'] as JsonObject), tag: `v${VERSION}` } })
 })
 
 test("the samples but the pilot's work on a current cluster", async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { InvalidSpecError } from '../../../operator/spec/errors.ts'
-import type { ClusterFacts } from '../../../operator/spec/problems.ts'
+import type { ClusterFacts } from '../../../operator/spec/cluster-facts.ts'
 import { validate } from '../../../operator/spec/validate.ts'
 import type { Json, JsonObject } from '../../../runtime/object.ts'
 import { bootWith, CLUSTER, lazyload, validSpec } from '../../helpers/specs.ts'
@@ -40,6 +40,13 @@ const ERRORS: readonly Case[] = [
     paths: ['resources.requests.cpu', 'resources.limits.cpu', 'resources.limits.memory'],
     says: 'must be a quantity',
   },
+  {
+    title: 'a revision that is no label value',
+    parts: withSidecar({ type: 'cluster', revision: 'bad rev' }),
+    paths: [`${GS}.revision`],
+    says: 'must be a label value (letters, digits, "-", "_" and ".", at most 63 characters), got "bad rev"',
+  },
+  { title: 'a revision that is too long', parts: withSidecar({ type: 'cluster', revision: 'r'.repeat(64) }), paths: [`${GS}.revision`] },
   {
     title: 'a dispatch named like a virtual host of the mesh',
     parts: withDispatches({ name: 'details.default.svc.cluster.local:9080', domains: ['a.com'], cluster: 'x' }),
@@ -384,6 +391,22 @@ interface WarningCase extends Omit<Case, 'paths'> {
 const QUIET = lazyload({ fence: { wormholePort: ['80'], dispatches: [dispatch('*')] } })
 
 const WARNINGS: readonly WarningCase[] = [
+  {
+    title: 'clusters of dispatches that no mesh has',
+    parts: withDispatches(
+      { name: 'a', domains: ['a.com'], cluster: '_global_sidecar' },
+      { name: 'b', domains: ['b.com'], cluster: 'PassThroughCluster' },
+      { name: 'c', domains: ['c.com'], cluster: 'http://egress.shop:8080' },
+      { name: 'd', domains: ['d.com'], cluster: 'outbound|80||egress.shop.svc.cluster.local' },
+      { name: 'e', domains: ['*'], cluster: '_GLOBAL_SIDECAR' },
+    ),
+    warnings: [
+      ['UnlikelyCluster', `${DISPATCH}[0].cluster`],
+      ['UnlikelyCluster', `${DISPATCH}[1].cluster`],
+      ['UnlikelyCluster', `${DISPATCH}[2].cluster`],
+    ],
+    says: 'is "_global_sidecar", which no mesh has: calls there end with 503. Write _GLOBAL_SIDECAR.',
+  },
   { title: 'nothing', parts: { module: [QUIET] }, warnings: [] },
   {
     title: 'unknown keys at every level',

@@ -1,0 +1,56 @@
+/**
+ * Gates of the catch-alls: one is applied only when its global-sidecar can take traffic, and never beside one that it replaces, since
+ * two on one route config make Envoy reject all of it.
+ */
+import { objectId, type KubeObject } from '../../runtime/object.ts'
+import { DEPLOYMENT } from '../api/kinds.ts'
+import type { CatchAll } from '../render/manifest.ts'
+import { catchAllScope, isCatchAll } from './catch-all.ts'
+import { scopesMeet } from './claims.ts'
+import type { Live } from './live.ts'
+import type { Plan, Step } from './plan.ts'
+import { hasAvailableReplica } from './readiness.ts'
+
+export interface Gates {
+  /** Catch-alls that may be applied now. */
+  readonly open: readonly Step[]
+  /** What the others wait for, sorted. */
+  readonly waiting: readonly string[]
+  /** Stale ones to be removed before the open ones are applied. */
+  readonly replaced: readonly KubeObject[]
+  /** Stale ones that stay until their successors' gates open. */
+  readonly retained: readonly KubeObject[]
+}
+
+/** Judges the catch-alls of a plan by what lives now: a gate that is closed may be open a moment later. */
+export function gateCatchAlls(live: Live, plan: Plan): Gates {
+  const steps = plan.steps.filter((step) => step.manifest.catchAll !== undefined)
+  const closed = steps.filter((step) => step.action !== 'none' && !isOpen(live, step.manifest.catchAll!))
+  const stale = plan.stale.filter(isCatchAll)
+  const meets = (object: KubeObject, step: Step): boolean => scopesMeet({ scope: catchAllScope(object) }, step.manifest.catchAll!)
+  const retained = stale.filter((object) => closed.some((step) => meets(object, step)))
+  const replaced = stale.filter((object) => !retained.includes(object) && steps.some((step) => meets(object, step)))
+  const held = steps.filter((step) => !closed.includes(step) && step.action !== 'none' && retained.some((object) => meets(object, step)))
+  const open = plan.steps.filter((step) => step.manifest.wave === 4 && !closed.includes(step) && !held.includes(step))
+  const waiting = [
+    ...closed.map(
+      (step) =>
+        `${objectId(step.desired)} waits for an available replica of Deployment/${step.manifest.catchAll!.globalSidecarNamespace}/global-sidecar`,
+    ),
+    ...held.map(
+      (step) =>
+        `${objectId(step.desired)} waits until ${retained
+          .filter((object) => meets(object, step))
+          .map(objectId)
+          .join(', ')} can go`,
+    ),
+  ]
+  return { open, waiting: waiting.sort(), replaced, retained }
+}
+
+/** Its global-sidecar has a replica that can take the traffic. */
+export function isOpen(live: Pick<Live, 'get'>, { globalSidecarNamespace: namespace }: CatchAll): boolean {
+  return hasAvailableReplica(
+    live.get({ apiVersion: DEPLOYMENT.apiVersion, kind: DEPLOYMENT.kind, metadata: { namespace, name: 'global-sidecar' } }),
+  )
+}

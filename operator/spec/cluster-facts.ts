@@ -1,0 +1,23 @@
+/** What the cluster says that a spec alone cannot: checks that need it are left out where it is not known. */
+
+export interface KubernetesVersion {
+  readonly major: number
+  readonly minor: number
+}
+
+/** What validation knows of the cluster; empty on the command line. */
+export interface ClusterFacts {
+  /** Root namespace of the mesh, where it is known. */
+  readonly rootNamespace?: string
+  /** Only SlimeBoots in this namespace are honoured: nothing checks the rights of who writes one (Kubernetes before 1.30). */
+  readonly honouredNamespace?: string
+  readonly kubernetesVersion?: KubernetesVersion
+}
+
+/** ValidatingAdmissionPolicy is in every cluster from this version on: https://kubernetes.io/blog/2024/04/24/validating-admission-policy-ga/ */
+const FIRST_MINOR_WITH_POLICIES = 30
+
+/** Whether the API server cannot check the rights of who writes a SlimeBoot. */
+export function lacksPolicies({ major, minor }: KubernetesVersion): boolean {
+  return major === 1 && minor < FIRST_MINOR_WITH_POLICIES
+}

@@ -1,0 +1,63 @@
+/** Who may teach, with a real Envoy: a header is not believed, and only global-sidecars are listened to, each for its own namespace. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { sharedCluster } from '../../helpers/cluster.ts'
+import { eventually } from '../../helpers/eventually.ts'
+import { createFence, createService, dependenciesOf, type Lazyload } from '../../helpers/lazyload.ts'
+import { type Bookinfo, startBookinfo, untilEndpoint } from '../../helpers/mesh/bookinfo.ts'
+import { createNamespace } from '../../helpers/namespace.ts'
+
+const cluster = await sharedCluster()
+let bookinfo: Bookinfo
+let lazyload: Lazyload
+let elsewhere: string
+before(async () => {
+  elsewhere = await createNamespace(cluster, 'elsewhere')
+  bookinfo = await startBookinfo(cluster)
+  for (const name of ['productpage', 'ratings']) await createFence(bookinfo.client, bookinfo.namespace, name)
+  lazyload = await bookinfo.startLazyload({ namespaces: [bookinfo.namespace, elsewhere] })
+})
+after(async () => await bookinfo[Symbol.asyncDispose]())
+
+const learned = async (fence: string, namespace = bookinfo.namespace): Promise<readonly string[]> =>
+  await dependenciesOf(bookinfo.client, namespace, fence)
+
+test('a caller that forges x-forwarded-for teaches its own fence, not that of the pod whose address it writes', async () => {
+  await using ratings = await bookinfo.network.createPod({ name: 'ratings-v1', namespace: bookinfo.namespace, labels: { app: 'ratings' } })
+  await eventually(async () => {
+    // that lazyload knows the other pod, too: its own call teaches it
+    await bookinfo.call('details:9080', { from: ratings })
+    assert.deepEqual(await learned('ratings'), [bookinfo.host('details')])
+  })
+  await bookinfo.call('reviews:9080', { headers: { 'x-forwarded-for': ratings.ip } })
+  await eventually(async () => assert.deepEqual(await learned('productpage'), [bookinfo.host('reviews')]))
+  assert.deepEqual(await learned('ratings'), [bookinfo.host('details')])
+})
+
+test('an Envoy that is no global-sidecar is refused, until it becomes one', async () => {
+  await using other = await bookinfo.startEnvoy({ name: 'other', labels: { app: 'other' } })
+  await bookinfo.call('ratings:9080', { through: other })
+  await lazyload.logs(`access log refused: not from a global-sidecar address=${other.pod.ip}`)
+  assert.deepEqual(await learned('productpage'), [bookinfo.host('reviews')])
+  const { namespace } = bookinfo
+  const path = `/api/v1/namespaces/${namespace}/pods/${other.pod.name}`
+  const labels = { metadata: { labels: { app: 'qz-ingress' } } }
+  await cluster.request('PATCH', path, { body: labels, contentType: 'application/merge-patch+json' })
+  await eventually(async () => {
+    await bookinfo.call('ratings:9080', { through: other })
+    assert.deepEqual(await learned('productpage'), ['ratings', 'reviews'].map(bookinfo.host))
+  })
+})
+
+test('a global-sidecar teaches nothing to the fences of a namespace that it does not serve', async () => {
+  await createService(bookinfo.client, elsewhere, 'front')
+  await createFence(bookinfo.client, elsewhere, 'front')
+  await using front = await bookinfo.network.createPod({ name: 'front-v1', namespace: elsewhere, labels: { app: 'front' } })
+  await untilEndpoint(bookinfo.client, elsewhere, 'front', front.ip)
+  await eventually(async () => assert.deepEqual(await learned('front', elsewhere), []))
+  await bookinfo.call(`details.${bookinfo.namespace}:9080`, { from: front })
+  // a later entry of the same stream shows that the earlier one was read
+  await bookinfo.call('details:9080')
+  await eventually(async () => assert.ok((await learned('productpage')).includes(bookinfo.host('details'))))
+  assert.deepEqual(await learned('front', elsewhere), [])
+})

@@ -1,0 +1,99 @@
+/** The status of a fence, and the patch that makes it so. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ComputedDomains } from '../../../lazyload/fence/domains.ts'
+import type { FenceCondition, FenceStatus } from '../../../lazyload/fence/fence.ts'
+import { type StatusInput, statusPatch } from '../../../lazyload/fence/status.ts'
+import { MAX_LEARNED } from '../../../lazyload/learn/learner.ts'
+import { keyOfHost } from '../../../lazyload/learn/metric-key.ts'
+import type { JsonObject, KubeObject } from '../../../runtime/object.ts'
+
+const NOW = new Date('2026-01-01T00:00:00.500Z')
+const LATER = new Date('2026-01-01T01:00:00Z')
+const DETAILS = 'details.default.svc.cluster.local'
+const DOMAIN = { hosts: [DETAILS], status: 'ACTIVE', source: 'accesslog', learnedAt: '2026-01-01T00:00:00.000Z' } as const
+const EMPTY: ComputedDomains = { domains: {}, forgotten: [], changesAt: undefined, invalid: [] }
+
+const fenceWith = (status: JsonObject = {}, spec: JsonObject = { enable: true }): KubeObject => ({
+  apiVersion: 'microservice.slime.io/v1alpha1',
+  kind: 'ServiceFence',
+  metadata: { name: 'productpage', namespace: 'default', generation: 3, resourceVersion: '42' },
+  spec,
+  status,
+})
+const patchOf = (input: Partial<StatusInput>): ReturnType<typeof statusPatch> =>
+  statusPatch({
+    fence: fenceWith(),
+    computed: EMPTY,
+    stableHosts: [],
+    sidecar: { kind: 'applied' },
+    queryProblem: undefined,
+    now: NOW,
+    ...input,
+  })
+const statusIn = (patch: ReturnType<typeof statusPatch>): FenceStatus => patch?.['status'] as FenceStatus
+const conditionIn = (input: Partial<StatusInput>, type: string): FenceCondition | undefined =>
+  statusIn(patchOf(input)).conditions?.find((condition) => condition.type === type)
+
+test('the first patch has conditions, counts and domains, and asks for no version: nobody else writes them', () => {
+  const patch = patchOf({ computed: { ...EMPTY, domains: { [DETAILS]: DOMAIN } } })
+  assert.deepEqual(Object.keys(patch ?? {}), ['status'])
+  const { conditions, ...rest } = statusIn(patch)
+  assert.deepEqual(rest, { observedGeneration: 3, hosts: 1, lastLearned: DOMAIN.learnedAt, domains: { [DETAILS]: DOMAIN } })
+  assert.deepEqual(
+    conditions?.map(({ type, status, lastTransitionTime }) => [type, status, lastTransitionTime]),
+    ['Ready', 'Accepted', 'Learning'].map((type) => [type, 'True', '2026-01-01T00:00:00Z']),
+  )
+})
+
+test('what is so already needs no patch, whatever the time; a change keeps the times of what did not change', () => {
+  const status = statusIn(patchOf({})) as unknown as JsonObject
+  assert.equal(patchOf({ fence: fenceWith(status), now: LATER }), undefined)
+  const { conditions, ...rest } = statusIn(patchOf({ fence: fenceWith(status), sidecar: { kind: 'foreign' }, now: LATER }))
+  assert.deepEqual(rest, {})
+  assert.deepEqual(
+    conditions?.map(({ type, status: state, lastTransitionTime }) => [type, state, lastTransitionTime]),
+    [
+      ['Ready', 'False', '2026-01-01T01:00:00Z'],
+      ['Accepted', 'True', '2026-01-01T00:00:00Z'],
+      ['Learning', 'True', '2026-01-01T00:00:00Z'],
+    ],
+  )
+})
+
+test('what is forgotten is taken out with the version that was looked at, so that nothing learned meanwhile is lost', () => {
+  const fence = fenceWith({ ...(statusIn(patchOf({})) as unknown as JsonObject), metricStatus: { [keyOfHost(DETAILS)]: '1' } })
+  assert.deepEqual(patchOf({ fence, computed: { ...EMPTY, forgotten: [keyOfHost(DETAILS)] } }), {
+    metadata: { resourceVersion: '42' },
+    status: { metricStatus: { [keyOfHost(DETAILS)]: null } },
+  })
+})
+
+test('when a host was last learned stays known after the host has left', () => {
+  const fence = fenceWith({ lastLearned: DOMAIN.learnedAt, domains: { [DETAILS]: DOMAIN } })
+  const { lastLearned, domains } = statusIn(patchOf({ fence }))
+  assert.deepEqual([lastLearned, domains], [undefined, { [DETAILS]: null }])
+})
+
+for (const [what, input, type, status, reason] of [
+  ['a foreign Sidecar', { sidecar: { kind: 'foreign' } }, 'Ready', 'False', 'SidecarForeign'],
+  ['a Service that is not there', { sidecar: { kind: 'no-service' } }, 'Ready', 'False', 'NoService'],
+  ['no kind Sidecar', { sidecar: { kind: 'no-crd' } }, 'Ready', 'False', 'NoSidecarKind'],
+  ['a refusal', { sidecar: { kind: 'failed', reason: 'Forbidden', failure: 'x' } }, 'Ready', 'False', 'Forbidden'],
+  ['enable: false', { sidecar: { kind: 'disabled' }, fence: fenceWith({}, {}) }, 'Ready', 'True', 'Disabled'],
+  ['enable: false', { sidecar: { kind: 'disabled' }, fence: fenceWith({}, {}) }, 'Learning', 'False', 'Disabled'],
+  ['a host that is none', { computed: { ...EMPTY, invalid: ['a b'] } }, 'Accepted', 'False', 'InvalidHost'],
+  ['a query that failed', { queryProblem: 'too many samples' }, 'Learning', 'False', 'QueryFailed'],
+  [
+    'too many hosts',
+    { fence: fenceWith({ metricStatus: Object.fromEntries(Array.from({ length: MAX_LEARNED }, (_, index) => [`h${index}`, '1'])) }) },
+    'Learning',
+    'False',
+    'TooManyHosts',
+  ],
+] as const) {
+  test(`${what} gives ${type} ${status} ${reason}`, () => {
+    const condition = conditionIn(input, type)
+    assert.deepEqual([condition?.status, condition?.reason], [status, reason])
+  })
+}
