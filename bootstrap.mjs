@@ -9,7 +9,10 @@ import { runWithPinnedNode } from './local-cluster/setup/pinned-node.mjs'
 
 /** @type {Record<string, { script: string, about: string }>} */
 const COMMANDS = {
-  demo: { script: 'tools/demo.ts', about: 'shows the operator at work on a local cluster (--once: end when it is ready)' },
+  demo: {
+    script: 'tools/demo.ts',
+    about: 'shows lazyload on a local cluster, from its installation to its removal (--once: without a pause)',
+  },
   cluster: { script: 'local-cluster/keep.ts', about: 'keeps a local cluster up until Ctrl-C' },
   test: { script: 'tools/test.ts', about: 'runs all tests, or the files that are named' },
   'test:long': { script: 'tools/test.ts', about: 'the same with every moment of a kill and 10,000 generated SlimeBoots' },

@@ -14,7 +14,7 @@ import { install } from './install.ts'
 import { entries } from './lazyload/entries.ts'
 import { label } from './lazyload/label.ts'
 import { learn } from './lazyload/learn.ts'
-import { mesh } from './lazyload/mesh.ts'
+import { large } from './lazyload/large.ts'
 import { many } from './many.ts'
 import { memory } from './memory.ts'
 import { restart } from './restart.ts'
@@ -24,7 +24,7 @@ import { wide } from './wide.ts'
 
 const PARTS: Readonly<Record<string, Readonly<Record<string, Benchmark>>>> = {
   operator: { start, install, many, thousand, wide, idle, drift, restart, memory },
-  lazyload: { entries, learn, mesh, label },
+  lazyload: { entries, learn, large, label },
 }
 const BENCHMARKS = new Map(Object.values(PARTS).flatMap((part) => Object.entries(part)))
 

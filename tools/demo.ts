@@ -99,7 +99,9 @@ knows every service: it passes them on, and tells lazyload in its access log who
   await deleteObject(cluster, ['slimeboot', 'lazyload', '-n', 'mesh-operator'], objectPath(BOOT))
   const { had, left } = await withClient(cluster.kubeconfig, 'demo', async (client) => await untilGone(client, operator))
   if (left.length > 0) throw new Error(`The SlimeBoot is gone, but these are left: ${left.join(', ')}`)
-  console.log(`All ${had} objects that it had become are gone. The catch-all route went first: no call may meet a global-sidecar that has left.`)
+  console.log(
+    `All ${had} objects that it had become are gone. The catch-all route went first: no call may meet a global-sidecar that has left.`,
+  )
   await operator.stop('SIGTERM')
 }
 

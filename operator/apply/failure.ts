@@ -64,7 +64,7 @@ export function failureOf(
 }
 
 /** A field of another type than the kind has: server-side apply answers 500, with the path in the text only (Kubernetes 1.36). */
-const TYPED_PATCH = /failed to create typed patch object \([^)]*\): (\.\S+): /
+const TYPED_PATCH = /failed to create typed patch object \([^)]*\): (\..+?): /
 
 type Fail = (reason: ConditionReason, message: string, retry: Retry) => ReconcileError
 

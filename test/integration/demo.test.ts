@@ -2,33 +2,30 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { ENVOY_VARIABLE } from '../../local-cluster/mesh/envoy-binary.ts'
 import { eventually } from '../helpers/eventually.ts'
+import { prints } from '../helpers/tutorial.ts'
 
-const DEMO = join(import.meta.dirname, '../../tools/demo.ts')
+const ROOT = join(import.meta.dirname, '..', '..')
+const DEMO = join(ROOT, 'tools/demo.ts')
 const OWN = ['istio-system/\\*', 'mesh-operator/\\*', '\\*/global-sidecar\\.default\\.svc\\.cluster\\.local']
 const LEARNED = ['details', 'reviews'].map((service) => `\\*/${service}\\.default\\.svc\\.cluster\\.local`)
 
 /** Lines with these hosts, one after the other. */
 const hosts = (...names: readonly string[]): RegExp => new RegExp(`:\n${names.map((name) => ` {2}${name} .*\n`).join('')}\n`)
 
-test('the demo tells of lazyload from the SlimeBoot to its removal, with real calls, and leaves nothing', async () => {
+test('the demo tells what README shows, with real calls, and leaves nothing', async () => {
   const { code, output } = await runDemo({}, async () => {})
   assert.equal(code, 0, output)
-  assert.match(output, /SlimeBoot mesh-operator\/lazyload {2}✔ Ready/)
-  assert.match(output, /├─ default\n│ {2}├─ ✔ ServiceAccount global-sidecar/)
-  assert.match(output, /✔ Deployment lazyload {2}1\/1 available/)
-  assert.match(output, hosts(...OWN))
-  for (const service of ['details', 'reviews'])
-    assert.match(output, new RegExp(`productpage → ${service}: answered 200 through Envoy \\S+ as global-sidecar; .* \\d+ ms later`))
-  assert.doesNotMatch(output, /SIMULATED/)
-  assert.match(output, /\$ kubectl get svf -n default\nNAME +ENABLED +HOSTS +LAST LEARNED +AGE\nproductpage +true +2 +\d+s +\d+s\n/)
-  assert.match(output, hosts(...LEARNED, ...OWN))
-  assert.match(output, /All 16 objects that it had become are gone/)
+  for (const file of ['README.md', 'README.zh.md']) {
+    const shown =
+      /^```text\n(1 · [^]+?)\n```$/m.exec(readFileSync(join(ROOT, file), 'utf8'))?.[1] ?? assert.fail(`${file} does not show it`)
+    assert.ok(prints(`…\n${withoutTimes(shown)}\n…`, withoutTimes(output)), `${file} shows:\n${shown}\nIt said:\n${output}`)
+  }
   assert.equal(existsSync(folderOf(output)), false)
 })
 
@@ -43,6 +40,8 @@ test('without an Envoy it says that calls are simulated; Ctrl-C ends it and what
   assert.match(output, /\nEnding\.\n$/)
   assert.equal(existsSync(folderOf(output)), false)
 })
+
+const withoutTimes = (said: string): string => said.replace(/\d+(\.\d+)? ?(ms|s)\b/g, '…')
 
 interface Running {
   readonly said: () => string

@@ -44,7 +44,7 @@ describe('a SlimeBoot whose workload does not come up', { concurrency: true }, (
       status?.unready?.map(({ object, reason }) => [object, reason]),
       [[`Deployment/${installation.home}/${installation.module}`, 'Unschedulable']],
     )
-    assert.deepEqual(status?.objects, { total: 5, ready: 4 })
+    assert.deepEqual(status?.objects, { ready: 5, total: 6 })
     await changeSpec(stage, 'pending', specOf(installation, { mode: 'none' }))
     await isReady(stage, 'pending')
   })

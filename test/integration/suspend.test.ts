@@ -54,7 +54,7 @@ describe('annotations of a SlimeBoot', { concurrency: true }, () => {
 
     await annotate(stage, bootRef(stage, 'held'), { [SUSPEND]: null })
     await isReady(stage, 'held')
-    assert.equal((await ownedIds(stage, 'held')).length, 5)
+    assert.equal((await ownedIds(stage, 'held')).length, 6)
     assert.deepEqual(
       (await read(stage, service))['spec'] !== undefined && ((await read(stage, service))['spec'] as { selector: unknown }).selector,
       { app: installation.module },

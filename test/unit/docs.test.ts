@@ -8,7 +8,7 @@ import { FIELD_DOCS, fieldDocs } from '../../tools/field-docs.ts'
 import { imageTagFiles } from '../../tools/image-tags.ts'
 import { REASON_DOCS, reasonDocs } from '../../tools/reason-docs.ts'
 
-test('samples and README name the image of this version', () => {
+test('samples, README and tutorial name the image of this version', () => {
   const files = imageTagFiles()
   assert.ok(files.size > 8, [...files.keys()].join())
   for (const [file, text] of files) assert.equal(readFileSync(file, 'utf8'), text, `run "npm run build" and commit what changes: ${file}`)

@@ -48,8 +48,9 @@ export async function showObjects(cluster: Cluster, words: string, path: string)
   const { body } = await cluster.request('GET', path, { accept: AS_TABLE })
   const { columnDefinitions, rows } = body as Table
   const shown = [...columnDefinitions.keys()].filter((index) => columnDefinitions[index]?.priority === 0)
-  const heads = shown.map((index) => columnDefinitions[index]!.name.toUpperCase())
-  const table = rows.map(({ cells }) => shown.map((index) => String(cells[index] ?? '<none>')))
+  // kubectl has three spaces between columns
+  const heads = shown.map((index) => `${columnDefinitions[index]!.name.toUpperCase()} `)
+  const table = rows.map(({ cells }) => shown.map((index) => `${String(cells[index] ?? '<none>')} `))
   showCommand(`kubectl get ${words}`, columns([heads, ...table]).join('\n'))
 }
 

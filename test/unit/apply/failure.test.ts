@@ -48,6 +48,16 @@ describe('a failed write', () => {
       /resources\.requests\.cpu: expected any scalar/,
     ],
     [
+      'a field that the kind does not have, of any name',
+      api(500, {
+        message:
+          'failed to create typed patch object (n/d; apps/v1, Kind=Deployment): .spec.template.spec.containers[name="slime"].resources.{{ printf "%1d" 1 }}: field not declared in schema',
+      }),
+      'Invalid',
+      'heals',
+      /field not declared in schema/,
+    ],
+    [
       'an immutable field',
       api(422, { message: 'spec.selector: field is immutable' }),
       'Invalid',

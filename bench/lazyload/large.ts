@@ -29,8 +29,8 @@ interface Place {
   readonly index: number
 }
 
-export async function mesh(run: Run): Promise<Result> {
-  await using stage = await setMesh('mesh')
+export async function large(run: Run): Promise<Result> {
+  await using stage = await setMesh('large')
   const services = run.size(SERVICES)
   const fences = run.size(FENCES)
   const empty = await restingOf(stage, run)
@@ -65,7 +65,7 @@ export async function mesh(run: Run): Promise<Result> {
   await controller.stop()
 
   return {
-    name: 'mesh',
+    name: 'large',
     title: `${services} Services with ${services * ADDRESSES_PER_SERVICE} endpoints, ${fences} fences`,
     rows: [
       { what: 'memory at rest', value: resting, unit: 'MiB', target: { most: 250 } },
