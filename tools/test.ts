@@ -18,8 +18,8 @@ const ROOT = join(import.meta.dirname, '..')
 /** With SLIMEBOOT_LONG=1 (`npm run test:long`) a test takes all of what otherwise a seed takes a part of. */
 const FILE_TIMEOUT_MS = process.env['SLIMEBOOT_LONG'] === '1' ? 4 * 3_600_000 : 10 * 60_000
 const END_WITH_PARENT = pathToFileURL(join(ROOT, 'local-cluster/setup/end-with-parent.mjs')).href
-// Integration tests wait more than they compute.
-const CONCURRENCY = availableParallelism() + 1
+// Integration tests wait more than they compute; a mesh has a machine's worth of proxies.
+const CONCURRENCY = process.env['SLIMEBOOT_MESH'] === '1' ? 1 : availableParallelism() + 1
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
