@@ -26,13 +26,8 @@ export function createObjectCache(onChange: OnChange) {
     // a write of ours was answered after the watch had told that the object is gone
     const goneAt = tombstones.get(key)
     if (goneAt !== undefined && compareResourceVersions(object.metadata.resourceVersion, goneAt) <= 0) return
-    // our own write is in the cache before its event comes: events older than what is known are ignored
-    if (
-      previous !== undefined &&
-      compareResourceVersions(object.metadata.resourceVersion, previous.metadata.resourceVersion) <= 0 &&
-      previous.metadata.uid === object.metadata.uid
-    )
-      return
+    // our own write is in the cache before its event comes: events older than what is known are ignored, also those of an object that went
+    if (previous !== undefined && compareResourceVersions(object.metadata.resourceVersion, previous.metadata.resourceVersion) <= 0) return
     replace(key, object, source)
   }
 
@@ -70,7 +65,7 @@ export function createObjectCache(onChange: OnChange) {
       const key = keyOf(object)
       const previous = store.get(key)
       if (previous === undefined || previous.metadata.uid !== object.metadata.uid) return
-      store.delete(key)
+      bury(key, previous.metadata.resourceVersion)
       onChange(previous, undefined, 'write')
     },
 

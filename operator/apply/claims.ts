@@ -27,6 +27,8 @@ interface Entry {
   readonly granted: Claim
   /** What it renders; more than granted while it has lost against somebody. */
   readonly wanted: Claim
+  /** The state of the whole table in which nobody else had or wanted any of it. */
+  readonly undisputedAt: number | undefined
 }
 
 const NO_CLAIM: Claim = { objects: new Set(), catchAlls: [] }
@@ -40,22 +42,30 @@ export function createClaims() {
   const places = new Map<string, Set<string>>()
   /** Keys that lost against a holder, to be looked at again when it changes. */
   const losers = new Map<string, Set<string>>()
+  /** Counts changes of what is granted or wanted. */
+  let state = 0
 
-  function put(key: string, entry: Entry | undefined): void {
+  function put(claimant: Claimant, granted: Claim, wanted: Claim, undisputed: boolean): void {
+    const before = entries.get(claimant.key)
+    if (before?.granted !== granted || before.wanted !== wanted) {
+      remove(claimant.key)
+      state++
+      for (const place of [...placesOf(granted), ...placesOf(wanted)])
+        places.set(place, (places.get(place) ?? new Set()).add(claimant.key))
+    }
+    entries.set(claimant.key, { claimant, granted, wanted, undisputedAt: undisputed ? state : undefined })
+  }
+
+  function remove(key: string): void {
     const before = entries.get(key)
+    entries.delete(key)
+    state++
     if (before !== undefined)
       for (const place of [...placesOf(before.granted), ...placesOf(before.wanted)]) {
         const there = places.get(place)
         there?.delete(key)
         if (there?.size === 0) places.delete(place)
       }
-    if (entry === undefined) {
-      entries.delete(key)
-      return
-    }
-    entries.set(key, entry)
-    for (const place of [...placesOf(entry.granted), ...placesOf(entry.wanted)])
-      places.set(place, (places.get(place) ?? new Set()).add(key))
   }
 
   /** The others that may have something of `wanted`: a thousand SlimeBoots that share nothing do not look at each other. */
@@ -74,21 +84,26 @@ export function createClaims() {
      * is granted to nobody yet the older SlimeBoot. What is granted grows until `release`. `holding` is what lives of this
      * SlimeBoot: nobody takes it away.
      */
-    claim(claimant: Claimant, wanted: Claim, holding: Claim = NO_CLAIM): readonly ClaimConflict[] {
+    claim(claimant: Claimant, wanted: Claim, holding: () => Claim = () => NO_CLAIM): readonly ClaimConflict[] {
+      const before = entries.get(claimant.key)
+      if (before?.undisputedAt === state && before.wanted === wanted) return []
       const conflicts: ClaimConflict[] = []
-      const granted = entries.get(claimant.key)?.granted ?? NO_CLAIM
-      const living = new Set(overlap(holding, wanted))
+      const granted = before?.granted ?? NO_CLAIM
+      const living = new Set(overlap(holding(), wanted))
       const safe = living.union(new Set(overlap(granted, wanted)))
+      let undisputed = true
       for (const entry of neighbours(claimant.key, wanted)) {
         const { key } = entry.claimant
-        const taken = overlap(entry.granted, wanted).filter((subject) => !living.has(subject))
-        const older = isOlder(entry.claimant, claimant) ? overlap(entry.wanted, wanted).filter((subject) => !safe.has(subject)) : []
+        const [theirs, theyWant] = [overlap(entry.granted, wanted), overlap(entry.wanted, wanted)]
+        if (theirs.length > 0 || theyWant.length > 0) undisputed = false
+        const taken = theirs.filter((subject) => !living.has(subject))
+        const older = isOlder(entry.claimant, claimant) ? theyWant.filter((subject) => !safe.has(subject)) : []
         const subjects = [...new Set([...taken, ...older])]
         if (subjects.length === 0) continue
         conflicts.push(...subjects.map((subject) => ({ holder: key, subject })))
         this.await(key, claimant.key)
       }
-      put(claimant.key, { claimant, wanted, granted: conflicts.length > 0 ? granted : union(granted, wanted) })
+      put(claimant, conflicts.length > 0 ? granted : union(granted, wanted), wanted, undisputed)
       return conflicts
     },
 
@@ -100,8 +115,8 @@ export function createClaims() {
     /** Lets go of a SlimeBoot's claim (or shrinks it to `rest`); returns the SlimeBoots that had lost against it. */
     release(key: string, rest?: Claim): readonly string[] {
       const entry = entries.get(key)
-      if (rest === undefined) put(key, undefined)
-      else if (entry !== undefined) put(key, { claimant: entry.claimant, granted: rest, wanted: rest })
+      if (rest === undefined) remove(key)
+      else if (entry !== undefined) put(entry.claimant, rest, rest, entry.undisputedAt === state && entry.wanted === rest)
       const waiting = [...(losers.get(key) ?? [])]
       losers.delete(key)
       return waiting
@@ -129,6 +144,7 @@ function isOlder(a: Claimant, b: Claimant): boolean {
 }
 
 function union(a: Claim, b: Claim): Claim {
+  if (a === b) return a
   return { objects: a.objects.union(b.objects), catchAlls: [...new Set([...a.catchAlls, ...b.catchAlls])] }
 }
 

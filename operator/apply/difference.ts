@@ -30,21 +30,8 @@ const EXACT: Readonly<Record<string, readonly string[]>> = {
 const OPEN: ReadonlySet<string> = new Set(['ServiceAccount'])
 const IDENTITY: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata', 'status'])
 
-/** Of a desired object the live one that it was compared with last, and what was found: one event must not compare 3,000 objects again. */
-const compared = new WeakMap<KubeObject, { readonly live: KubeObject; readonly found: readonly Difference[] }>()
-const NONE: readonly Difference[] = []
-
-/** Empty when `live` is what an apply of `desired` would give. Neither may be changed afterwards. */
+/** Empty when `live` is what an apply of `desired` would give. */
 export function differences(desired: KubeObject, live: KubeObject): readonly Difference[] {
-  const known = compared.get(desired)
-  if (known?.live === live) return known.found
-  const all = compare(desired, live)
-  const found = all.length === 0 ? NONE : all
-  compared.set(desired, { live, found })
-  return found
-}
-
-function compare(desired: KubeObject, live: KubeObject): readonly Difference[] {
   const found: Difference[] = []
   const exact = EXACT[desired.kind]
   for (const part of ['labels', 'annotations'] as const)

@@ -41,6 +41,8 @@ export interface PlanInput {
   readonly desired: readonly { readonly manifest: Manifest; readonly object: KubeObject }[]
   /** The live object of a desired one, from the cache or read for this plan. */
   readonly live: (object: KubeObject) => KubeObject | undefined
+  /** Identities of the desired objects. */
+  readonly wanted: ReadonlySet<string>
   /** Everything with the owner's label. */
   readonly labelled: readonly KubeObject[]
   /** Objects of the Helm release that the SlimeBoot was before. */
@@ -52,13 +54,20 @@ export interface PlanInput {
   readonly settled: (desired: KubeObject, live: KubeObject, found: readonly Difference[]) => readonly Difference[]
 }
 
-/** Pure: the same input gives the same plan. Steps are in the order of `desired`. */
-export function planChanges({ owner, desired, live, labelled, release, spec, adopt, settled }: PlanInput): Plan {
+/** By rendered object its step where nothing was to be done: one event must not judge 3,000 objects again. */
+const atRest = new WeakMap<KubeObject, Step>()
+
+/** The same input gives the same plan; objects must not be changed afterwards. Steps are in the order of `desired`. */
+export function planChanges({ owner, desired, wanted, live, labelled, release, spec, adopt, settled }: PlanInput): Plan {
   const refusals: Refusal[] = []
-  const wanted = new Set<string>()
+  const judged = new Set<KubeObject>()
   const steps = desired.map(({ manifest, object: rendered }): Step => {
-    wanted.add(identityOf(rendered))
     const actual = live(rendered)
+    const known = atRest.get(rendered)
+    if (actual !== undefined && known?.live === actual) {
+      judged.add(actual)
+      return known
+    }
     if (actual === undefined)
       return { manifest, desired: rendered, live: undefined, differences: [], keptTemplate: undefined, takenOver: false, action: 'create' }
     const refusal = refusalOf(rendered, actual, owner, adopt)
@@ -66,9 +75,10 @@ export function planChanges({ owner, desired, live, labelled, release, spec, ado
     const takenOver = ownershipOf(actual, owner) === 'foreign' && isOfHelmRelease(actual, owner.key)
     const asOurs = takenOver ? withFieldsTaken(actual) : actual
     const { object, keptTemplate } = keepTemplate(rendered, asOurs, owner, spec) ?? { object: rendered, keptTemplate: undefined }
-    const found = settled(object, actual, differences(object, asOurs))
+    const all = differences(object, asOurs)
+    const found = settled(object, actual, all)
     const sameContent = appliedHash(actual) === appliedHash(object)
-    return {
+    const step: Step = {
       manifest,
       desired: object,
       live: actual,
@@ -77,10 +87,13 @@ export function planChanges({ owner, desired, live, labelled, release, spec, ado
       takenOver,
       action: found.length === 0 ? 'none' : sameContent ? 'repair' : 'change',
     }
+    if (all.length === 0 && refusal === undefined && !takenOver && keptTemplate === undefined) atRest.set(rendered, step)
+    return step
   })
   const stale: KubeObject[] = []
   const copies: string[] = []
   for (const object of labelled) {
+    if (judged.has(object)) continue
     const ownership = ownershipOf(object, owner)
     if (ownership === 'copy') copies.push(objectId(object))
     else if (ownership === 'ours' && !wanted.has(identityOf(object))) stale.push(object)

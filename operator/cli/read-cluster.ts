@@ -38,7 +38,7 @@ export async function listOwned(client: Client, label?: string): Promise<readonl
 }
 
 /** The plan that the operator would make now. */
-export async function readPlan(client: Client, boot: KubeObject, { desired, owner }: Pick<Compiled, 'desired' | 'owner'>): Promise<Plan> {
+export async function readPlan(client: Client, boot: KubeObject, { desired, owner, claim }: Pick<Compiled, 'desired' | 'owner' | 'claim'>): Promise<Plan> {
   const owned = await listOwned(client, owner.label)
   const known = new Map(owned.map((object) => [identityOf(object), object]))
   const read = await readObjects(
@@ -51,6 +51,7 @@ export async function readPlan(client: Client, boot: KubeObject, { desired, owne
     release: served === undefined ? [] : await readHelmRelease(client, served, owner),
     spec: boot['spec'],
     desired,
+    wanted: claim.objects,
     live: (object) => known.get(identityOf(object)) ?? read.get(identityOf(object)),
     labelled: owned,
     adopt: boot.metadata.annotations?.[ADOPT_ANNOTATION] === 'true',

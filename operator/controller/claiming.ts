@@ -24,7 +24,7 @@ const SUBJECTS_LISTED = 10
  * when its SlimeBoot was not reconciled yet, as after a restart, or is served by another operator.
  */
 export function claimAll({ claims, live, isServed }: ClaimingDependencies, boot: KubeObject, { claim, owner }: Compiled): void {
-  const holding = holdingOf(live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours'))
+  const holding = remembered(() => holdingOf(live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours')))
   const conflicts = [...claims.claim(claimantOf(boot), claim, holding), ...liveConflicts(live.catchAlls(), keyOf(boot), claim, holding)]
   if (conflicts.length === 0) return
   for (const { holder } of conflicts) claims.await(holder, owner.key)
@@ -38,6 +38,12 @@ export function claimAll({ claims, live, isServed }: ClaimingDependencies, boot:
   throw new ReconcileError('Conflict', message, 'heals')
 }
 
+/** Computed when it is asked for, once: thousands of objects, and mostly nobody else wants them. */
+function remembered<Value>(compute: () => Value): () => Value {
+  let known: { readonly value: Value } | undefined
+  return () => (known ??= { value: compute() }).value
+}
+
 function holdingOf(objects: readonly KubeObject[]): Claim {
   return { objects: new Set(objects.map(identityOf)), catchAlls: objects.filter(isCatchAll).map(catchAllOf) }
 }
@@ -47,14 +53,14 @@ function liveConflicts(
   live: readonly KubeObject[],
   key: string,
   { catchAlls: wanted }: Claim,
-  { catchAlls: holding }: Claim,
+  holding: () => Claim,
 ): readonly ClaimConflict[] {
   if (wanted.length === 0) return []
   return live.flatMap((object) => {
     const holder = claimedOwner(object)
     if (holder === undefined || holder === key) return []
     const theirs = catchAllOf(object)
-    const held = new Set(holding.flatMap((ours) => sharedPorts(theirs, ours)))
+    const held = new Set(holding().catchAlls.flatMap((ours) => sharedPorts(theirs, ours)))
     const subjects = wanted.flatMap((ours) => sharedPorts(theirs, ours)).filter((subject) => !held.has(subject))
     return subjects.map((subject) => ({ holder, subject }))
   })

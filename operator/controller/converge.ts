@@ -129,7 +129,7 @@ function stayingGlobalSidecars(live: Live, plan: Plan): ReadonlyMap<string, Kube
 async function makePlan(
   { client, live, normalForms, gatedReads }: ConvergeDependencies,
   boot: KubeObject,
-  { desired, owner }: Compiled,
+  { desired, owner, claim }: Compiled,
 ): Promise<Plan> {
   const state = `${boot.metadata.uid ?? ''} ${boot.metadata.generation ?? 0}`
   const unknown = desired
@@ -142,6 +142,7 @@ async function makePlan(
   return planChanges({
     owner,
     desired,
+    wanted: claim.objects,
     live: (object) => live.get(object) ?? read.get(identityOf(object)),
     labelled: live.labelled(owner.label),
     release,

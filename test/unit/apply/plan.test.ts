@@ -24,6 +24,7 @@ function plan(desired: readonly KubeObject[], live: readonly KubeObject[], adopt
       manifest: { object, wave: 2, template: 'module/service.yaml.hbs' } satisfies Manifest,
       object: ours(object),
     })),
+    wanted: new Set(desired.map(identityOf)),
     live: (object) => cluster.get(identityOf(object)),
     labelled: live,
     release: [],
