@@ -3,9 +3,11 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Client } from '../runtime/client.ts'
 import { type ChangeSource, createInformer, type Informer, type InformerProblem } from '../runtime/informer.ts'
 import { keyOf, type KubeObject } from '../runtime/object.ts'
-import type { ResourceType } from '../runtime/resource.ts'
+import { resourceName, type ResourceType } from '../runtime/resource.ts'
 import { ENDPOINT_SLICE, NAMESPACE, SERVICE, SERVICE_ENTRY, SERVICE_FENCE, SIDECAR, VIRTUAL_SERVICE } from './kinds.ts'
 import { createEndpointIndex, slimEndpointSlice } from './mesh/endpoints.ts'
+import { createGoneSince } from './mesh/gone-since.ts'
+import { serviceOf } from './mesh/host-name.ts'
 import { createKnownHosts, slimService, slimServiceEntry } from './mesh/known-hosts.ts'
 import { createVirtualServiceIndex, slimVirtualService } from './mesh/virtual-services.ts'
 import { slimSidecar } from './sidecar/writer.ts'
@@ -24,16 +26,21 @@ export interface CacheOptions {
   readonly onRoutes: (hosts: readonly string[]) => void
   readonly onExternalHosts: (hosts: readonly string[]) => void
   readonly onProblem: (problem: InformerProblem) => void
+  /** A kind can be watched again. */
+  readonly onRegained: () => void
 }
 
+/** Every Kubernetes has them. */
+const BUILT_IN: readonly ResourceType[] = [SERVICE, NAMESPACE, ENDPOINT_SLICE]
+
 export function createCaches(options: CacheOptions) {
-  const { client, inScope, onProblem } = options
+  const { client, inScope, onProblem, onRegained } = options
   const endpoints = createEndpointIndex()
   const routes = createVirtualServiceIndex()
 
   type OnChange = (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
-  const informer = (type: ResourceType, onChange: OnChange, transform?: (object: KubeObject) => KubeObject): Informer =>
-    createInformer({ client, type, onChange, onProblem, paged: true, ...(transform === undefined ? {} : { transform }) })
+  const informer = (type: ResourceType, onChange: OnChange, transform: (object: KubeObject) => KubeObject): Informer =>
+    createInformer({ client, type, onChange, onProblem, onRegained, paged: true, builtIn: BUILT_IN.includes(type), transform })
   const seen = (object: KubeObject | undefined): KubeObject | undefined => (object !== undefined && inScope(object) ? object : undefined)
 
   const fences = informer(SERVICE_FENCE, options.onFence, slimFence)
@@ -42,7 +49,15 @@ export function createCaches(options: CacheOptions) {
     (previous, current, source) => source === 'watch' && options.onSidecar(keyOf((current ?? previous)!)),
     slimSidecar,
   )
-  const services = informer(SERVICE, options.onService, slimService)
+  const gone = createGoneSince()
+  const services = informer(
+    SERVICE,
+    (previous, current) => {
+      gone.change(previous, current)
+      options.onService(previous, current)
+    },
+    slimService,
+  )
   const namespaces = informer(
     NAMESPACE,
     (previous, current) => {
@@ -83,6 +98,14 @@ export function createCaches(options: CacheOptions) {
     routes,
     knownHosts,
     endpoints,
+    /** Since when (milliseconds since 1970) a host of the cluster's own domain has neither a Service nor anything else; undefined: it has. */
+    absentSince(host: string): number | undefined {
+      const key = serviceOf(host)
+      return key === undefined || knownHosts.resolve(host, '') !== undefined ? undefined : gone.since(key)
+    },
+    /** Of what hosts are computed from, the resources that cannot be seen now. */
+    unseen: (): readonly string[] =>
+      [services, virtualServices, serviceEntries].filter(({ blind }) => blind()).map(({ type }) => resourceName(type)),
     informers: [fences, sidecars, services, namespaces, virtualServices, serviceEntries, ...slices] as readonly Informer[],
   }
 }

@@ -103,7 +103,8 @@ function readCount(value: unknown): number {
   return count
 }
 
-function readDuration(value: unknown): number {
+/** `10s`, `5m`, `24h`: milliseconds. Throws an Error that says how to write it. */
+export function readDuration(value: unknown): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(String(value))
   const duration = Number(match?.[1]) * UNITS[match?.[2] as keyof typeof UNITS]
   if (!(duration > 0)) throw new Error('must be a duration such as 30s, 5m or 24h')

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'winston'
 import type { Client } from '../runtime/client.ts'
-import { ApiError, messageOf } from '../runtime/errors.ts'
+import { messageOf } from '../runtime/errors.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import type { ChangeSource, InformerProblem } from '../runtime/informer.ts'
 import { keyOf, type KubeObject } from '../runtime/object.ts'
@@ -13,11 +13,15 @@ import { createCaches } from './caches.ts'
 import type { LazyloadConfig } from './config.ts'
 import { createConcerned } from './concerned.ts'
 import type { Observation } from './fence/domains.ts'
-import { isEnabled, statusOf } from './fence/fence.ts'
+import { isEnabled, specOf, statusOf } from './fence/fence.ts'
+import { createSamePods } from './fence/same-pods.ts'
 import { createScope } from './fence/scope.ts'
 import type { LazyloadMetrics } from './metrics.ts'
-import type { Finding } from './prometheus/poller.ts'
+import type { Finding, QueryProblem } from './prometheus/finding.ts'
 import { createReconcile } from './reconcile.ts'
+import { GLOBAL_SIDECAR } from './kinds.ts'
+import { selectorOf } from './mesh/known-hosts.ts'
+import { workloadLabels } from './sidecar/sidecar.ts'
 
 export interface ControllerOptions {
   readonly config: LazyloadConfig
@@ -42,9 +46,10 @@ export function createController({ config, client, events, log, metrics, workers
   const inNamespaces = (namespace: string): boolean => namespaces.length === 0 || namespaces.includes(namespace)
   const inScope = (fence: KubeObject): boolean => inNamespaces(fence.metadata.namespace ?? '') && ofRevision(fence)
   const observations = new Map<string, Observation>()
-  const queryProblems = new Map<string, string>()
+  const queryProblems = new Map<string, QueryProblem>()
   let askSoon: (key: string) => void = () => {}
   let working = false
+  let unseen = ''
   let worked = 0
 
   const caches = createCaches({
@@ -56,11 +61,18 @@ export function createController({ config, client, events, log, metrics, workers
     onService,
     onNamespace: (name) => whileWorking(() => concerned.ofNamespace(name)),
     onRoutes: (hosts) => whileWorking(() => concerned.byHosts(hosts)),
-    onExternalHosts: (hosts) => whileWorking(() => concerned.byLearned(hosts)),
+    onExternalHosts: (hosts) => whileWorking(() => concerned.byNames(hosts)),
     onProblem,
+    onRegained: lookAround,
   })
   const { fences, services } = caches
   const concerned = createConcerned({ fences, services })
+
+  const samePods = createSamePods({
+    fence: fences.get,
+    inScope,
+    labelsOf: (fence) => workloadLabels(fence.metadata.name, specOf(fence), config.serviceLabel, selectorOf(services.get(keyOf(fence)))),
+  })
 
   const { reconcile, alsoStored } = createReconcile({
     config,
@@ -74,6 +86,7 @@ export function createController({ config, client, events, log, metrics, workers
     inScope,
     observation: (key) => observations.get(key),
     queryProblem: (key) => queryProblems.get(key),
+    samePods: samePods.of,
   })
 
   function enqueue(key: string): void {
@@ -91,6 +104,8 @@ export function createController({ config, client, events, log, metrics, workers
       observations.delete(key)
       queryProblems.delete(key)
     }
+    const others = samePods.update(key)
+    whileWorking(() => others)
     const specChanged = previous?.metadata.generation !== current?.metadata.generation
     if (current !== undefined && specChanged && isEnabled(current)) askSoon(key)
     // our own write of the status changes nothing that the next reconcile reads, except what is learned; but its answer carries what
@@ -102,44 +117,44 @@ export function createController({ config, client, events, log, metrics, workers
   }
 
   function onService(previous: KubeObject | undefined, current: KubeObject | undefined): void {
-    enqueue(keyOf((current ?? previous)!))
+    const key = keyOf((current ?? previous)!)
+    enqueue(key)
+    const others = samePods.update(key)
+    whileWorking(() => others)
     whileWorking(() => concerned.byService(previous, current))
+    const { namespace = '', name } = (current ?? previous)!.metadata
+    if (name === GLOBAL_SIDECAR && (previous === undefined || current === undefined))
+      whileWorking(() =>
+        config.mode === 'cluster' ? [...services.values(), ...fences.values()].map(keyOf) : concerned.ofNamespace(namespace),
+      )
   }
 
   function onProblem({ type, error, retryInMs }: InformerProblem): void {
-    const missing = error instanceof ApiError && error.unknownKind
+    const missing = caches.informers.some((informer) => informer.type === type && informer.kindMissing())
     log.warn(missing ? 'kind not installed' : 'watch interrupted', {
       resource: resourceName(type),
       ...(missing ? {} : { error: messageOf(error) }),
       retryInMs: Math.round(retryInMs),
     })
+    lookAround()
+  }
+
+  /** Where something cannot be seen any more, or again, every fence is to say so, and to be what it should be. */
+  function lookAround(): void {
+    const now = caches.unseen().join()
+    if (now === unseen) return
+    unseen = now
+    whileWorking(() => [...fences.values()].map(keyOf))
   }
 
   return {
     caches,
     queue,
     inScope,
-    /** Fences that learn. */
-    learning: (): readonly string[] =>
-      [...fences.values()]
-        .filter((fence) => isEnabled(fence) && inScope(fence) && fence.metadata.deletionTimestamp === undefined)
-        .map(keyOf),
-    /** Names that Services or fences of several namespaces have. */
-    sharedNames: (): ReadonlySet<string> => {
-      const homes = new Map<string, string>()
-      const shared = new Set<string>()
-      for (const objects of [services.values(), fences.values()])
-        for (const { metadata } of objects) {
-          const { name, namespace = '' } = metadata
-          if (!inNamespaces(namespace)) continue
-          if ((homes.get(name) ?? namespace) === namespace) homes.set(name, namespace)
-          else shared.add(name)
-        }
-      return shared
-    },
+    inNamespaces,
     /** What a round of Prometheus found, once the new hosts are on their way. */
-    take(key: string, { complete, hosts, problem, at }: Finding): void {
-      if (complete) observations.set(key, { at, hosts: new Set(hosts.keys()) })
+    take(key: string, { complete, named, problem, at }: Finding): void {
+      if (complete) observations.set(key, { at, hosts: named })
       if (problem === undefined) queryProblems.delete(key)
       else queryProblems.set(key, problem)
       queue.add(key)
@@ -153,10 +168,18 @@ export function createController({ config, client, events, log, metrics, workers
     worked: () => worked,
     /** Opens the watches; they end with `signal`. */
     watch: async (signal: AbortSignal): Promise<void> => void (await Promise.all(caches.informers.map((informer) => informer.run(signal)))),
-    /** Resolves when every kind is listed, or `signal` aborts. */
+    /** Resolves when every kind is listed, missing or forbidden, or `signal` aborts. */
     async whenSynced(signal: AbortSignal): Promise<void> {
-      const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-      await Promise.race([Promise.all(caches.informers.map((informer) => informer.whenSynced())), aborted])
+      await Promise.race([Promise.all(caches.informers.map((informer) => informer.whenSynced())), abortOf(signal)])
+    },
+    /**
+     * Resolves when the first list of every kind is in, or the kind known to be missing, or `signal` aborts. Before that nothing may be
+     * written: what the caches lack would be taken out of Sidecars, and fences with it.
+     */
+    async whenListed(signal: AbortSignal): Promise<void> {
+      const unlisted = caches.informers.filter(({ blind, kindMissing }) => blind() && !kindMissing()).map(({ type }) => resourceName(type))
+      if (unlisted.length > 0) log.warn('waiting: nothing is written before these are listed', { resources: unlisted })
+      await Promise.race([Promise.all(caches.informers.map((informer) => informer.whenListed())), abortOf(signal)])
     },
     /** Reconciles until `signal` aborts and every reconcile in progress has ended. */
     async work(signal: AbortSignal): Promise<void> {
@@ -177,4 +200,11 @@ export function createController({ config, client, events, log, metrics, workers
       })
     },
   }
+}
+
+async function abortOf(signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }

@@ -13,6 +13,8 @@ export const NAMESPACE: ResourceType = { apiVersion: 'v1', kind: 'Namespace', pl
 export const ENDPOINT_SLICE: ResourceType = namespaced('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices')
 export const EVENT: ResourceType = namespaced('v1', 'Event', 'events')
 
+/** The Service, and the pods behind it, through which unknown hosts are reached. */
+export const GLOBAL_SIDECAR = 'global-sidecar'
 /** Who we are in managedFields. */
 export const FIELD_MANAGER = 'slime-lazyload'
 /** Which control plane an object is for (https://istio.io/latest/docs/reference/config/labels/). */

@@ -1,7 +1,8 @@
 /** Command line and environment of `/manager`, as the rendered Deployment gives them (spec 6). The only reader of process.env. */
-import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
+import { parseBoolean, parseCount, parseList } from '../runtime/flag-values.ts'
+import { podNamespace as mountedNamespace } from '../runtime/pod.ts'
 import { CONFIG_FILE } from './config.ts'
 import type { LogFormat } from './log/logger.ts'
 
@@ -18,8 +19,6 @@ export interface LazyloadOptions {
   /** Of this pod: where its Lease is. */
   readonly podNamespace: string | undefined
 }
-
-const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace'
 
 /** Runs `work` with the options of the command line. */
 export function createCommand(version: string, work: (options: LazyloadOptions) => Promise<void>): Command {
@@ -54,24 +53,5 @@ export function createCommand(version: string, work: (options: LazyloadOptions) 
 /** WATCH_NAMESPACE is the pod's own namespace, whatever it is called: fences are served in all. */
 function podNamespace(): string | undefined {
   const said = process.env['WATCH_NAMESPACE'] ?? process.env['POD_NAMESPACE'] ?? ''
-  if (said !== '') return said
-  return existsSync(NAMESPACE_FILE) ? readFileSync(NAMESPACE_FILE, 'utf8').trim() : undefined
-}
-
-function parseBoolean(text: string): boolean {
-  if (text !== 'true' && text !== 'false') throw new InvalidArgumentError('Write true or false.')
-  return text === 'true'
-}
-
-function parseList(text: string): readonly string[] {
-  return text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '')
-}
-
-function parseCount(text: string): number {
-  const count = Number(text)
-  if (!Number.isInteger(count) || count < 1 || count > 1000) throw new InvalidArgumentError('Write a whole number from 1 to 1000.')
-  return count
+  return said === '' ? mountedNamespace() : said
 }

@@ -70,7 +70,8 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     fences: caches.fences,
     inScope: controller.inScope,
     isExternal: caches.knownHosts.isExternal,
-    alsoStored: controller.alsoStored,
+    // what was learned last is written after the lease was let go: then the rest is for the next leader to say
+    alsoStored: (fence) => (election?.isLeading() === false ? {} : controller.alsoStored(fence)),
     onLearned: (key, hosts) => {
       metrics.learned(hosts.length)
       log.info('learned', { fence: key, hosts: hosts.slice(0, 20) })
@@ -105,6 +106,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     await controller.whenSynced(stop)
     // before that nobody knows whose an address is
     if (!stop.aborted) await source.listen()
+    await controller.whenListed(stop)
     const work = async (signal: AbortSignal): Promise<void> => {
       await Promise.all([controller.work(signal), source.ask(signal)])
     }

@@ -13,9 +13,13 @@ import { aliasesOf } from './fence/aliases.ts'
 import type { ComputedDomains, Observation } from './fence/domains.ts'
 import { isEnabled } from './fence/fence.ts'
 import { createFenceReconciler } from './fence/reconciler.ts'
+import { GLOBAL_SIDECAR } from './kinds.ts'
 import { serviceHost } from './mesh/host-name.ts'
 import { selectorOf } from './mesh/known-hosts.ts'
 import type { LazyloadMetrics } from './metrics.ts'
+import type { QueryProblem } from './prometheus/finding.ts'
+import { globalSidecarHome } from './sidecar/hosts.ts'
+import { hostsOfSidecar } from './sidecar/sidecar.ts'
 import { createSidecarWriter, type SidecarOutcome } from './sidecar/writer.ts'
 
 export interface ReconcileOptions {
@@ -29,7 +33,8 @@ export interface ReconcileOptions {
   readonly inNamespaces: (namespace: string) => boolean
   readonly inScope: (fence: KubeObject) => boolean
   readonly observation: (key: string) => Observation | undefined
-  readonly queryProblem: (key: string) => string | undefined
+  readonly queryProblem: (key: string) => QueryProblem | undefined
+  readonly samePods: (key: string) => readonly KubeObject[]
 }
 
 const SYSTEM_NAMESPACES = ['kube-system', 'kube-public', 'kube-node-lease']
@@ -42,7 +47,7 @@ export interface Reconcile {
 }
 
 export function createReconcile(options: ReconcileOptions): Reconcile {
-  const { config, client, caches, concerned, events, log, metrics, inNamespaces, inScope, observation, queryProblem } = options
+  const { config, client, caches, concerned, events, log, metrics, inNamespaces, inScope, observation, queryProblem, samePods } = options
   const { fences, services, routes } = caches
 
   const autoFence = createAutoFence({
@@ -51,26 +56,33 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
     service: services.get,
     namespace: (name) => caches.namespaces.get(`/${name}`),
     decision: { ...config.autoFence, system: new Set([config.istioNamespace, config.slimeNamespace, ...SYSTEM_NAMESPACES]) },
+    graceMs: config.autoFence.graceMs,
     inScope,
     revision: config.revisions.names[0],
   })
-  const sidecars = createSidecarWriter(client, caches.sidecars)
+  const sidecars = createSidecarWriter({ client, cache: caches.sidecars })
   const reconciler = createFenceReconciler({
     client,
     fences,
     sidecars,
+    liveHosts: (key) => hostsOfSidecar(caches.sidecars.get(key)),
+    unseen: caches.unseen,
+    isServed,
     serviceSelector: (key) => selectorOf(services.get(key)),
     serviceLabel: config.serviceLabel,
+    samePods,
     hosts: config,
     domains: {
       source: config.source,
-      intervalMs: config.prometheus?.intervalMs ?? 0,
+      absenceMs: config.prometheus?.absenceMs ?? 0,
       maxIdleMs: config.maxIdleMs,
       destinationsOf: routes.destinationsOf,
       destinationsOfAll: routes.destinationsOfAll,
       servicesWith: (labels) => concerned.servicesWith(labels).map(({ metadata }) => serviceHost(metadata.name, metadata.namespace ?? '')),
       aliasesOf: (host) => aliasesOf(host, config.aliases),
       isExternal: caches.knownHosts.isExternal,
+      absentSince: (host) => caches.absentSince(host),
+      resolve: caches.knownHosts.resolve,
     },
     observation,
     queryProblem,
@@ -86,21 +98,32 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
       log.info(`sidecar ${outcome}`, { fence: key, domains: Object.keys(domains).length })
   }
 
-  async function judge(key: string): Promise<void> {
-    if (!config.autoFence.enabled || !inNamespaces(namespaceOf(key))) return
-    const outcome = await autoFence.judge(key)
-    if (outcome === 'unchanged') return
-    metrics.autoFence(outcome)
-    log.info(`fence ${outcome} because of labels`, { fence: key })
+  /** Whether the global-sidecar is there through which pods of `namespace` reach what their Sidecars lack. */
+  function isServed(namespace: string): boolean {
+    const home = globalSidecarHome(namespace, config)
+    return home === undefined || services.get(`${home}/${GLOBAL_SIDECAR}`) !== undefined
+  }
+
+  /** Returns after how many milliseconds to look again. */
+  async function judge(key: string): Promise<number | undefined> {
+    if (!config.autoFence.enabled || !inNamespaces(namespaceOf(key))) return undefined
+    const { action, againInMs } = await autoFence.judge(key)
+    if (action !== 'unchanged') {
+      metrics.autoFence(action)
+      log.info(`fence ${action} because of labels`, { fence: key })
+    }
+    return againInMs
   }
 
   async function reconcile(key: string): Promise<Result> {
     try {
-      await judge(key)
+      const againInMs = await judge(key)
       const fence = fences.get(key)
       if (fence === undefined && inNamespaces(namespaceOf(key))) metrics.sidecar(await sidecars.removeLeft(key))
-      if (fence === undefined || fence.metadata.deletionTimestamp !== undefined || !inScope(fence)) return {}
-      return await reconciler.reconcile(fence)
+      if (fence === undefined || fence.metadata.deletionTimestamp !== undefined || !inScope(fence)) return { requeueAfterMs: againInMs }
+      const result = await reconciler.reconcile(fence)
+      if (againInMs === undefined) return result
+      return { ...result, requeueAfterMs: Math.min(againInMs, result.requeueAfterMs ?? againInMs) }
     } catch (error) {
       // the cache was behind; nothing is wrong
       if (hasCode(error, 409)) return { retry: true }

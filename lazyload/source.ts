@@ -7,7 +7,9 @@ import { createAccessLogSource } from './accesslog/source.ts'
 import type { LazyloadConfig } from './config.ts'
 import type { LazyloadController } from './controller.ts'
 import type { Learner } from './learn/learner.ts'
+import { FROM_PROXY, isProxyAddress } from './mesh/injected.ts'
 import type { LazyloadMetrics } from './metrics.ts'
+import { createCallers } from './prometheus/callers.ts'
 import { createPrometheusClient } from './prometheus/client.ts'
 import { createPoller } from './prometheus/poller.ts'
 import { createProblemLog } from './prometheus/problem-log.ts'
@@ -65,7 +67,7 @@ function createLogSource({ config, controller, learner, metrics, log }: SourceOp
     refused.add(sender)
     log.warn('access log refused: not from a global-sidecar', {
       address: sender,
-      remedy: 'general.checkLogSource: false, where the network hides addresses',
+      remedy: isProxyAddress(sender) ? FROM_PROXY : 'general.checkLogSource: false, where the network hides addresses',
     })
   }
 
@@ -103,13 +105,13 @@ function createQuerySource({ config, controller, learner, metrics, log }: Source
   const poller = createPoller({
     client: createPrometheusClient(config.prometheus),
     config: config.prometheus,
-    fences: controller.learning,
-    sharedNames: controller.sharedNames,
+    ...createCallers({ ...controller.caches, ...controller, serviceLabel: config.serviceLabel }),
     isExternal: controller.caches.knownHosts.isExternal,
+    resolve: controller.caches.knownHosts.resolve,
     onFinding: (key, finding) => {
       learner.learn(key, finding.hosts)
       controller.take(key, finding)
-      problems.tell(key, finding.problem)
+      problems.tell(key, finding.problem?.message)
     },
     onQuery: metrics.query,
   })

@@ -26,6 +26,8 @@ export interface InformerOptions {
   readonly onRegained?: () => void
   /** Each failure that leads to a retry; a missing kind once, until it is there. */
   readonly onProblem?: (problem: InformerProblem) => void
+  /** Every API server has this kind: a 404 is somebody else's answer, such as a proxy's, and says nothing. */
+  readonly builtIn?: boolean
   readonly timing?: Partial<Timing>
 }
 
@@ -64,6 +66,7 @@ export function createInformer(options: InformerOptions) {
     onChange = () => {},
     onRegained = () => {},
     onProblem = () => {},
+    builtIn = false,
   } = options
   const timing = { ...TIMING, ...options.timing }
   const cache = createObjectCache(onChange)
@@ -72,16 +75,19 @@ export function createInformer(options: InformerOptions) {
   /** The newest one that a list or a watch has told. */
   let newest: string | undefined
   let synced = false
+  let listed = false
   let kindMissing = false
   let forbidden = false
   let heardAt = 0
   let relists = 0
   const waiting: (() => void)[] = []
+  const waitingForList: (() => void)[] = []
 
   function markSynced(): void {
     synced = true
     heardAt = performance.now()
     for (const resolve of waiting.splice(0)) resolve()
+    if (listed || kindMissing) for (const resolve of waitingForList.splice(0)) resolve()
   }
 
   /** No CRD (any more): nothing of this kind exists, which is knowledge too. */
@@ -114,6 +120,7 @@ export function createInformer(options: InformerOptions) {
     const rewritten = compareResourceVersions(list.resourceVersion, newest) < 0
     cache.replaceAll(list.items, list.resourceVersion, rewritten)
     resourceVersion = newest = list.resourceVersion
+    listed = true
     markSynced()
   }
 
@@ -158,9 +165,10 @@ export function createInformer(options: InformerOptions) {
           if (hasCode(error, 410) || refusedAt === resourceVersion) resourceVersion = undefined
           refusedAt = resourceVersion
         }
-        if (error instanceof ApiError && error.unknownKind) {
-          if (!kindMissing) onProblem({ type, error, retryInMs: timing.missingKindMs })
+        if (!builtIn && error instanceof ApiError && error.unknownKind) {
+          const isNew = !kindMissing
           markMissing()
+          if (isNew) onProblem({ type, error, retryInMs: timing.missingKindMs })
           await sleep(jittered(timing.missingKindMs), signal)
           continue
         }
@@ -197,12 +205,21 @@ export function createInformer(options: InformerOptions) {
     kindMissing: () => kindMissing,
     /** Listing or watching is forbidden: the cache is empty or out of date. */
     forbidden: () => forbidden,
+    /**
+     * The cache may lack what there is: it was never listed, may not be read, or its kind has vanished. A kind that was missing from the
+     * start is no reason: nothing of it exists.
+     */
+    blind: () => forbidden || (kindMissing ? listed : !listed),
     /** Full lists so far. */
     relists: () => relists,
     /** Milliseconds since anything was heard: an event, a bookmark, a new watch. */
     silentMs: () => performance.now() - heardAt,
     async whenSynced(): Promise<void> {
       if (!synced) await new Promise<void>((resolve) => waiting.push(resolve))
+    },
+    /** Resolves when it has been listed, or its kind is known to be missing; not when it is only forbidden. */
+    async whenListed(): Promise<void> {
+      if (!listed && !kindMissing) await new Promise<void>((resolve) => waitingForList.push(resolve))
     },
     /** Takes in the answer of a write, so that the next reconcile sees it before its watch event comes. */
     record: (object: KubeObject) => cache.put(transform(object), 'write'),

@@ -1,13 +1,14 @@
 /** Writes docs/troubleshooting.md from the table of reasons. `node tools/reason-docs.ts`, run by `npm run build`; a test fails when it is stale. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { FENCE_REASONS } from '../lazyload/fence/reasons.ts'
 import { CONDITION_REASONS, type ReasonText, WARNING_REASONS } from '../operator/api/reasons.ts'
 
 export const REASON_DOCS = join(import.meta.dirname, '..', 'docs', 'troubleshooting.md')
 
 const INTRODUCTION = `# Troubleshooting, by message
 
-Generated from operator/api/reasons.ts.
+Generated from operator/api/reasons.ts and lazyload/fence/reasons.ts.
 
 Start with \`slimeboot status\` (or \`kubectl describe slimeboot\`): the SlimeBoot, each object with its state and cause, the last Events. \`kubectl get slimeboot\` shows READY and REASON; the reason is one of these. Conditions follow kstatus: \`Ready\` tells all, \`Reconciling\` that work goes on, \`Stalled\` that somebody has to act. What can heal by itself is looked at again every 15 seconds.
 
@@ -20,6 +21,7 @@ export function reasonDocs(): string {
     INTRODUCTION,
     section('Reasons of the conditions', CONDITION_REASONS),
     section('Reasons of warnings', WARNING_REASONS),
+    section('Reasons of a ServiceFence', FENCE_REASONS),
     OTHER,
   ].join('\n')
 }

@@ -9,7 +9,7 @@ import type { Run } from '../harness/run.ts'
 import { names } from '../harness/boots.ts'
 import { cpuSeconds } from '../harness/usage.ts'
 import { byController, type Controller, setMesh, startController } from './harness/controller.ts'
-import { address, createAll, endpoints, fence, hostOf, service } from './harness/objects.ts'
+import { address, createAll, createServedNamespaces, endpoints, fence, hostOf, service } from './harness/objects.ts'
 import { type Call, recordedBatch, recordedMessages, recordedSize } from './harness/recording.ts'
 import { replay } from './harness/sender.ts'
 import { untilAtRest } from './harness/rest.ts'
@@ -36,7 +36,7 @@ interface Round {
 export async function entries(run: Run): Promise<Result> {
   await using mesh = await setMesh('entries')
   const services = names('service', SERVICES)
-  await mesh.createNamespaces([NAMESPACE])
+  await createServedNamespaces(mesh, [NAMESPACE])
   await createAll(
     mesh,
     SERVICE,

@@ -11,7 +11,7 @@ import { byBench } from '../harness/stage.ts'
 import { cpuSeconds } from '../harness/usage.ts'
 import { byController, type Controller, type Mesh, setMesh, startController } from './harness/controller.ts'
 import { createOf, readyStatus, sidecarApply } from './harness/floor.ts'
-import { createAll, fence, service } from './harness/objects.ts'
+import { createAll, createServedNamespaces, fence, service } from './harness/objects.ts'
 import { untilAtRest } from './harness/rest.ts'
 
 const SERVICES = 1000
@@ -31,7 +31,8 @@ export async function label(run: Run): Promise<Result> {
   await using mesh = await setMesh('label')
   const services = names('service', run.size(SERVICES))
   const rounds = names('app', ROUNDS)
-  await mesh.createNamespaces([...rounds, ...rounds.map(floorOf)])
+  await createServedNamespaces(mesh, rounds)
+  await mesh.createNamespaces(rounds.map(floorOf))
   for (const namespace of rounds) {
     const objects = services.map((name) => service(namespace, name))
     await createAll(mesh, SERVICE, objects, run.show)

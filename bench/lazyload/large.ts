@@ -7,7 +7,7 @@ import { requestsOf } from '../harness/requests.ts'
 import type { Run } from '../harness/run.ts'
 import { cpuSeconds, peakMiB, restingMiB } from '../harness/usage.ts'
 import { byController, type Controller, type Mesh, setMesh, startController } from './harness/controller.ts'
-import { address, createAll, endpoints, fence, hostOf, service } from './harness/objects.ts'
+import { address, createAll, createServedNamespaces, endpoints, fence, hostOf, service } from './harness/objects.ts'
 import { recordedMessages } from './harness/recording.ts'
 import { untilAtRest } from './harness/rest.ts'
 import { openSender } from './harness/sender.ts'
@@ -113,7 +113,7 @@ async function restingOf(stage: Mesh, { show }: Run): Promise<number> {
 }
 
 async function createScene(stage: Mesh, services: number, fences: number, { show }: Run): Promise<readonly Place[]> {
-  await stage.createNamespaces(names('app', NAMESPACES))
+  await createServedNamespaces(stage, names('app', NAMESPACES))
   const places = names('service', services).map((name, index) => ({ name, namespace: `app-${index % NAMESPACES}`, index }))
   const slices = places.map(({ namespace, name, index }) => endpoints(namespace, name, addressesOf(index)))
   const fenced = places.slice(0, fences).map((place) => {

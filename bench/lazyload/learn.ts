@@ -12,7 +12,7 @@ import { requestsOf } from '../harness/requests.ts'
 import type { Run } from '../harness/run.ts'
 import { byController, type Mesh, setMesh, startController } from './harness/controller.ts'
 import { learnedHost, sidecarApply } from './harness/floor.ts'
-import { address, createAll, endpoints, fence, hostOf, service } from './harness/objects.ts'
+import { address, createAll, createServedNamespaces, endpoints, fence, hostOf, service } from './harness/objects.ts'
 import { recordedMessages } from './harness/recording.ts'
 import { untilAtRest } from './harness/rest.ts'
 import { type LogSender, openSender } from './harness/sender.ts'
@@ -130,7 +130,8 @@ export async function learn(run: Run): Promise<Result> {
 }
 
 async function createScene(mesh: Mesh, callers: readonly string[], { show }: Run): Promise<void> {
-  await mesh.createNamespaces([NAMESPACE, FLOOR_NAMESPACE])
+  await createServedNamespaces(mesh, [NAMESPACE])
+  await mesh.createNamespaces([FLOOR_NAMESPACE])
   const slices = callers.map((name, index) => endpoints(NAMESPACE, name, [address(index)]))
   const services = callers.map((name) => service(NAMESPACE, name))
   await createAll(mesh, SERVICE, services, show)

@@ -46,12 +46,18 @@ export async function listenForConnections({ address, isKnown, accept, onRefused
     if (!isKnown(from)) {
       if (strangers >= MAX_STRANGERS) return refuse(socket, from)
       strangers++
+      let counted = true
+      const release = (): void => {
+        if (counted) strangers--
+        counted = false
+      }
       const timer = setTimeout(() => {
-        if (!isKnown(from)) refuse(socket, from)
+        if (isKnown(from)) release()
+        else refuse(socket, from)
       }, patienceMs)
       socket.once('close', () => {
         clearTimeout(timer)
-        strangers--
+        release()
       })
     }
     accept(socket)

@@ -11,7 +11,12 @@ export interface AutoFenceConfig {
   readonly excluded: readonly string[]
   /** Namespaces that one of them selects by its labels; undefined: all. */
   readonly selectors: readonly LabelSelector[] | undefined
+  /** How long nothing must ask for a fence before it is removed, milliseconds. */
+  readonly graceMs: number
 }
+
+/** A Service that is replaced, or a label that a tool sets anew, is away for a moment. */
+const GRACE_MS = 10_000
 
 /** On unless `autoFence` says no: the tutorial has no such switch. */
 export function readAutoFence(general: ConfigReader): AutoFenceConfig {
@@ -22,5 +27,6 @@ export function readAutoFence(general: ConfigReader): AutoFenceConfig {
     included: general.list('whiteNamespaceList'),
     excluded: general.list('blackNamespaceList'),
     selectors: selectors.length === 0 ? undefined : selectors,
+    graceMs: general.duration(GRACE_MS, 'autoFenceGrace'),
   }
 }

@@ -1,5 +1,6 @@
 /** Which Services are to be fenced, by the labels on them and on their namespaces (spec 4). Pure. */
 import type { KubeObject } from '../../runtime/object.ts'
+import { GLOBAL_SIDECAR } from '../kinds.ts'
 import { selectorOf } from '../mesh/known-hosts.ts'
 import type { AutoFenceConfig } from './config.ts'
 import { matchesSelector } from './label-selector.ts'
@@ -8,36 +9,40 @@ export const FENCED_LABEL = 'slime.io/serviceFenced'
 export const CREATED_BY_LABEL = 'app.kubernetes.io/created-by'
 export const CREATED_BY = 'fence-controller'
 
-export interface DecisionOptions extends Omit<AutoFenceConfig, 'enabled'> {
+export interface DecisionOptions extends Omit<AutoFenceConfig, 'enabled' | 'graceMs'> {
   /** Namespaces of the system itself, in which nothing is fenced: Istio's, ours, Kubernetes' own. */
   readonly system: ReadonlySet<string>
 }
 
-const GLOBAL_SIDECAR = 'global-sidecar'
+/** `no` is somebody's word, in a label or in the configuration; `unasked` is only that nothing asks for a fence, perhaps for a moment. */
+export type Verdict = 'yes' | 'no' | 'unasked'
 
 /** The label of the Service before that of its namespace; any other value than true and false says nothing. */
-export function isFenced(serviceLabel: string | undefined, namespaceLabel: string | undefined, defaultFence = false): boolean {
+export function isFenced(serviceLabel: string | undefined, namespaceLabel: string | undefined, defaultFence = false): Verdict {
   for (const label of [serviceLabel, namespaceLabel]) {
-    if (label === 'true') return true
-    if (label === 'false') return false
+    if (label === 'true') return 'yes'
+    if (label === 'false') return 'no'
   }
-  return defaultFence
+  return defaultFence ? 'yes' : 'unasked'
 }
 
 /**
- * Whether there is to be a fence for `service`. Never for one without a selector (no pods of it could be meant), for a
+ * Is there to be a fence for `service`? Never for one without a selector (no pods of it could be meant), for a
  * global-sidecar (it must know everything), in the system's namespaces, or in one that the configuration leaves out.
  */
-export function wantsFence(service: KubeObject, namespace: KubeObject, options: DecisionOptions): boolean {
+export function verdictOn(service: KubeObject, namespace: KubeObject, options: DecisionOptions): Verdict {
   const { name } = service.metadata
   const selector = selectorOf(service)
-  if (selector === undefined || Object.keys(selector).length === 0 || name === GLOBAL_SIDECAR) return false
-  if (!isManaged(namespace, options)) return false
+  if (name === GLOBAL_SIDECAR || isLeftOut(namespace.metadata.name, options)) return 'no'
+  if (selector === undefined || Object.keys(selector).length === 0 || !isSelected(namespace, options)) return 'unasked'
   return isFenced(service.metadata.labels?.[FENCED_LABEL], namespace.metadata.labels?.[FENCED_LABEL], options.defaultFence)
 }
 
-function isManaged({ metadata: { name, labels = {} } }: KubeObject, { system, included, excluded, selectors }: DecisionOptions): boolean {
-  if (system.has(name) || excluded.includes(name) || (included.length > 0 && !included.includes(name))) return false
+function isLeftOut(namespace: string, { system, included, excluded }: DecisionOptions): boolean {
+  return system.has(namespace) || excluded.includes(namespace) || (included.length > 0 && !included.includes(namespace))
+}
+
+function isSelected({ metadata: { labels = {} } }: KubeObject, { selectors }: DecisionOptions): boolean {
   return selectors === undefined || selectors.some((selector) => matchesSelector(selector, labels))
 }
 

@@ -5,6 +5,7 @@ import { messageOf } from '../../runtime/errors.ts'
 import type { Answer } from '../../runtime/health-server.ts'
 import type { KubeObject } from '../../runtime/object.ts'
 import type { RequestLog } from '../log/request-log.ts'
+import { strangerReason } from './local-caller.ts'
 
 export interface RouteOptions {
   readonly log: Logger
@@ -26,12 +27,11 @@ interface Level {
 }
 
 const LEVELS: Readonly<Record<string, string>> = { debug: 'debug', info: 'info', warn: 'warn', warning: 'warn', error: 'error' }
-const REMEDY = 'Only from the pod itself: kubectl port-forward, or kubectl debug.'
 
 /**
  * `GET /log/slime`, `PUT /log/slime?level=debug`, the same with a number for `/log/k`,
  * `POST /<module>/debug/svfReset?ns=NAMESPACE[&name=FENCE]` (also GET, as upstream).
- * The port has no authentication, so what changes something is only for callers on the pod's loopback.
+ * The port has no authentication, so what changes something is only for callers inside the pod (local-caller.ts).
  */
 export function createRoutes({
   log,
@@ -43,7 +43,8 @@ export function createRoutes({
   function level(request: IncomingMessage, { name, choices, now, set }: Level, wanted: string): Answer {
     if (request.method === 'GET') return { code: 200, text: `${name} level is ${now()}.\n` }
     if (request.method !== 'PUT' && request.method !== 'POST') return { code: 405, text: 'Wrong request method\n' }
-    if (!isLocal(request)) return { code: 403, text: `${REMEDY}\n` }
+    const stranger = strangerReason(request)
+    if (stranger !== undefined) return { code: 403, text: `${stranger}\n` }
     if (!set(wanted)) return { code: 400, text: `level must be ${choices}; got "${wanted}"\n` }
     log.info('level set', { of: name, level: now() })
     return { code: 200, text: `${name} level is ${now()}.\n` }
@@ -73,7 +74,8 @@ export function createRoutes({
   async function svfReset(request: IncomingMessage, params: URLSearchParams): Promise<Answer> {
     const [namespace, name] = [params.get('ns') ?? '', params.get('name') ?? '']
     if (namespace === '') return { code: 400, text: 'ns is required: the namespace of the fences to reset\n' }
-    if (!isLocal(request)) return { code: 403, text: `${REMEDY}\n` }
+    const stranger = strangerReason(request)
+    if (stranger !== undefined) return { code: 403, text: `${stranger}\n` }
     const found = [...fences()].filter(({ metadata }) => metadata.namespace === namespace && (name === '' || metadata.name === name))
     if (name !== '' && found.length === 0) return { code: 404, text: `ServiceFence/${namespace}/${name} does not exist\n` }
     const results = await Promise.allSettled(found.map(reset))
@@ -91,9 +93,4 @@ export function createRoutes({
       return await svfReset(request, searchParams)
     return undefined
   }
-}
-
-function isLocal({ socket }: IncomingMessage): boolean {
-  const address = socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
-  return address === '::1' || address.startsWith('127.')
 }

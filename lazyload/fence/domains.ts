@@ -1,5 +1,6 @@
 /** The dependencies of a fence: from its spec, from the Services that it selects, and from what was learned (spec 3.4, 3.5). Pure. */
 import type { MetricSource } from '../config.ts'
+import { MAX_LEARNED } from '../learn/learner.ts'
 import { learnedHosts } from '../learn/metric-key.ts'
 import { completeShortName, isHostName, namespaceOfAll } from '../mesh/host-name.ts'
 import type { Domain, Domains, DomainSource, FenceSpec } from './fence.ts'
@@ -15,8 +16,8 @@ export interface DomainInput {
   readonly source: MetricSource
   /** The last complete answer of Prometheus for this fence. */
   readonly observation: Observation | undefined
-  /** Milliseconds between two queries. */
-  readonly intervalMs: number
+  /** How long answers must lack a host before it is forgotten, milliseconds; at least two intervals. */
+  readonly absenceMs: number
   readonly maxIdleMs: number | undefined
   readonly now: number
   readonly destinationsOf: (host: string) => readonly string[]
@@ -26,7 +27,16 @@ export interface DomainInput {
   readonly aliasesOf: (host: string) => readonly string[]
   /** A host outside of the cluster's own domain that the mesh knows. */
   readonly isExternal: (host: string) => boolean
+  /** Since when (milliseconds since 1970) nothing in the mesh has this host of the cluster's own domain; undefined while something has. */
+  readonly absentSince?: (host: string) => number | undefined
+  /** What the mesh knows cannot be seen in full: that a host lacks then means nothing. */
+  readonly blind?: boolean
+  /** The full host of a name as a caller in this namespace means it; undefined for what the mesh does not know. */
+  readonly resolve: (name: string, namespace: string) => string | undefined
 }
+
+/** How long the Service of a learned host must be gone before its place goes to another host, milliseconds. */
+const DEAD_MS = 3_600_000
 
 /** The hosts that one query found, and when (milliseconds since 1970). */
 export interface Observation {
@@ -42,15 +52,15 @@ export interface ComputedDomains {
   readonly changesAt: number | undefined
   /** Hosts of the spec that are no hosts. */
   readonly invalid: readonly string[]
+  /** Names of the spec that mean a Service (`details.default`) which the mesh does not know. */
+  readonly unknown: readonly string[]
 }
-
-/** Two queries are an interval apart although they are made with jitter. */
-const INTERVAL_SHARE = 0.8
 
 export function computeDomains(input: DomainInput): ComputedDomains {
   const domains = new Map<string, Domain>()
   const changes: number[] = []
   const invalid: string[] = []
+  const unknown: string[] = []
 
   /** The first who names a host decides about it. */
   function add(host: string, domain: Omit<Domain, 'hosts'>): void {
@@ -64,11 +74,12 @@ export function computeDomains(input: DomainInput): ComputedDomains {
   }
 
   for (const [name, strategy] of Object.entries(input.spec.host ?? {})) {
-    const host = namespaceOfAll(name) === undefined ? completeShortName(name.toLowerCase(), input.namespace) : name
+    const host = namespaceOfAll(name) === undefined ? hostOfSpec(name.toLowerCase(), input) : name
     if (namespaceOfAll(host) === undefined && !isHostName(host)) {
       invalid.push(name)
       continue
     }
+    if (input.blind !== true && SERVICE_AND_NAMESPACE.test(host) && input.resolve(host, input.namespace) === undefined) unknown.push(name)
     const { expired, expiresAt } = lifetimeOf(strategy, input.now)
     if (expiresAt !== undefined) changes.push(expiresAt)
     add(host, { status: expired ? 'EXPIRE' : 'ACTIVE', source: 'host' })
@@ -83,9 +94,19 @@ export function computeDomains(input: DomainInput): ComputedDomains {
       for (const host of input.servicesWith(labels)) add(host, { status: 'ACTIVE', source: 'labelSelector' })
   }
 
+  // what was once learned as external stays so while its ServiceEntry is away
+  const isExternal = (host: string): boolean =>
+    input.isExternal(host) || (input.previous[host] !== undefined && isLearned(input.previous[host].source))
+  const isFull = input.blind !== true && Object.keys(input.metricStatus ?? {}).length >= MAX_LEARNED
   const forgotten: string[] = []
-  for (const [host, keys] of learnedHosts(input.metricStatus, input.namespace, input.isExternal)) {
+  for (const [host, keys] of learnedHosts(input.metricStatus, input.namespace, isExternal)) {
     if (domains.get(host)?.source === 'host') continue
+    const deadAt = isFull ? deadAtOf(host, input) : undefined
+    if (deadAt !== undefined && input.now >= deadAt) {
+      forgotten.push(...keys)
+      continue
+    }
+    if (deadAt !== undefined) changes.push(deadAt)
     const learned = age(host, input)
     if (learned === undefined) forgotten.push(...keys)
     else {
@@ -94,7 +115,25 @@ export function computeDomains(input: DomainInput): ComputedDomains {
     }
   }
   const sorted = [...domains].sort(([a], [b]) => (a < b ? -1 : 1))
-  return { domains: Object.fromEntries(sorted), forgotten, changesAt: changes.length === 0 ? undefined : Math.min(...changes), invalid }
+  return {
+    domains: Object.fromEntries(sorted),
+    forgotten,
+    changesAt: changes.length === 0 ? undefined : Math.min(...changes),
+    invalid,
+    unknown,
+  }
+}
+
+const SERVICE_AND_NAMESPACE = /^[^./]+\.[^./]+(?:\.svc)?$/
+
+/** As its writer means it: a name without a dot is a Service of this namespace, whether it is there yet or not. */
+function hostOfSpec(name: string, { namespace, resolve }: DomainInput): string {
+  return SERVICE_AND_NAMESPACE.test(name) ? (resolve(name, namespace) ?? name) : completeShortName(name, namespace)
+}
+
+function deadAtOf(host: string, { absentSince = () => undefined }: DomainInput): number | undefined {
+  const since = absentSince(host)
+  return since === undefined ? undefined : since + DEAD_MS
 }
 
 /** A learned host as it stands now; undefined when its time is over. */
@@ -102,7 +141,8 @@ function age(
   host: string,
   input: DomainInput,
 ): { readonly domain: Omit<Domain, 'hosts'>; readonly idleAt: number | undefined } | undefined {
-  const { previous, observation, now, maxIdleMs } = input
+  const { previous, now, maxIdleMs } = input
+  const observation = input.blind === true ? undefined : input.observation
   const before = isLearned(previous[host]?.source) ? previous[host] : undefined
   const source = before?.source ?? input.source
   const learnedAt = before?.learnedAt ?? new Date(now).toISOString()
@@ -113,11 +153,7 @@ function age(
   if (input.source === 'accesslog' || observation?.hosts.has(host) === true) return active
   const missingSince = before?.status === 'EXPIREWAIT' ? before.missingSince : undefined
   if (observation === undefined && missingSince === undefined) return active
-  if (
-    observation !== undefined &&
-    missingSince !== undefined &&
-    observation.at - Date.parse(missingSince) >= input.intervalMs * INTERVAL_SHARE
-  )
+  if (observation !== undefined && missingSince !== undefined && observation.at - Date.parse(missingSince) >= input.absenceMs)
     return undefined
   return {
     domain: { status: 'EXPIREWAIT', source, learnedAt, missingSince: missingSince ?? new Date(observation!.at).toISOString() },

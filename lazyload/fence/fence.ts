@@ -46,7 +46,7 @@ export type Domains = Readonly<Record<string, Domain>>
 
 export interface FenceCondition {
   readonly type: string
-  readonly status: 'True' | 'False'
+  readonly status: 'True' | 'False' | 'Unknown'
   readonly reason: string
   readonly message: string
   readonly observedGeneration?: number

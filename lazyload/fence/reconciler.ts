@@ -4,28 +4,48 @@ import { ApiError, hasCode, messageOf } from '../../runtime/errors.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
 import type { Result } from '../../runtime/worker.ts'
-import { FIELD_MANAGER, SERVICE_FENCE } from '../kinds.ts'
+import { FIELD_MANAGER, SERVICE_FENCE, SIDECAR } from '../kinds.ts'
+import type { QueryProblem } from '../prometheus/finding.ts'
 import type { HostOptions } from '../sidecar/hosts.ts'
-import { sidecarHosts } from '../sidecar/hosts.ts'
+import { globalSidecarHome, sidecarHosts, unionOf } from '../sidecar/hosts.ts'
+import { createRefusedHosts, REFUSED_FOR_MS } from '../sidecar/refused-hosts.ts'
 import { buildSidecar, type Labels, workloadLabels } from '../sidecar/sidecar.ts'
 import type { SidecarOutcome, SidecarWriter } from '../sidecar/writer.ts'
 import { type ComputedDomains, computeDomains, type DomainInput, type Observation } from './domains.ts'
 import { domainsOf, isEnabled, specOf, statusOf } from './fence.ts'
-import { dependenciesPatch, type SidecarState, statusPatch } from './status.ts'
+import type { FenceReason } from './reasons.ts'
+import { dependenciesPatch, type SidecarState, type SourceProblem, statusPatch } from './status.ts'
 
 export interface FenceReconcilerOptions {
-  readonly client: Pick<Client, 'mergePatch'>
+  readonly client: Pick<Client, 'mergePatch' | 'apply'>
   readonly fences: { readonly record: (object: KubeObject) => void }
   readonly sidecars: SidecarWriter
+  /** Hosts of the Sidecar `namespace/name` as it is. */
+  readonly liveHosts: (key: string) => readonly string[]
+  /** Of what hosts are computed from, the resources that cannot be seen now. */
+  readonly unseen: () => readonly string[]
+  /** Whether the global-sidecar is there through which pods of this namespace reach what their Sidecars lack. */
+  readonly isServed: (namespace: string) => boolean
   readonly serviceSelector: (key: string) => Labels | undefined
   readonly serviceLabel: string
+  /** The enabled fences with the pods of this one, the one that has the Sidecar first. */
+  readonly samePods: (key: string) => readonly KubeObject[]
   readonly hosts: HostOptions
   readonly domains: Pick<
     DomainInput,
-    'source' | 'intervalMs' | 'maxIdleMs' | 'destinationsOf' | 'destinationsOfAll' | 'servicesWith' | 'aliasesOf' | 'isExternal'
+    | 'source'
+    | 'absenceMs'
+    | 'maxIdleMs'
+    | 'destinationsOf'
+    | 'destinationsOfAll'
+    | 'servicesWith'
+    | 'aliasesOf'
+    | 'isExternal'
+    | 'absentSince'
+    | 'resolve'
   >
   readonly observation: (key: string) => Observation | undefined
-  readonly queryProblem: (key: string) => string | undefined
+  readonly queryProblem: (key: string) => QueryProblem | undefined
   readonly onSidecar?: (fence: KubeObject, outcome: SidecarOutcome | 'failed', computed: ComputedDomains) => void
   readonly now?: () => number
 }
@@ -39,14 +59,19 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     client,
     fences,
     sidecars,
+    liveHosts,
+    unseen,
+    isServed,
     serviceSelector,
     serviceLabel,
+    samePods,
     hosts,
     observation,
     queryProblem,
     onSidecar = () => {},
     now = Date.now,
   } = options
+  const refusedHosts = createRefusedHosts(now)
 
   function compute(fence: KubeObject, time: number): ComputedDomains {
     return computeDomains({
@@ -56,13 +81,37 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       metricStatus: statusOf(fence).metricStatus,
       previous: domainsOf(fence),
       observation: observation(keyOf(fence)),
+      blind: unseen().length > 0,
       now: time,
     })
+  }
+
+  /** Why no access log can come; the global-sidecar's Envoy opens its stream with the first call, so that none is open says nothing. */
+  function logProblem(namespace: string): SourceProblem | undefined {
+    if (options.domains.source !== 'accesslog') return undefined
+    if (hosts.mode === 'no')
+      return { reason: 'NoLogSource', message: 'Without a global-sidecar nobody sends access logs. Use metric_source_type: prometheus.' }
+    if (isServed(namespace)) return undefined
+    return {
+      reason: 'NoGlobalSidecar',
+      message: `There is no Service global-sidecar in ${globalSidecarHome(namespace, hosts)} to send access logs.`,
+    }
+  }
+
+  async function isAccepted(sidecar: KubeObject): Promise<boolean> {
+    try {
+      await client.apply(SIDECAR, sidecar, { fieldManager: FIELD_MANAGER, dryRun: true })
+      return true
+    } catch (error) {
+      if (hasCode(error, 400) || hasCode(error, 422)) return false
+      throw error
+    }
   }
 
   async function applySidecar(
     fence: KubeObject,
     computed: ComputedDomains,
+    time: number,
   ): Promise<{ readonly state: SidecarState; readonly error?: ApiError }> {
     const { name, namespace = '' } = fence.metadata
     try {
@@ -72,16 +121,49 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       }
       const labels = workloadLabels(name, specOf(fence), serviceLabel, serviceSelector(keyOf(fence)))
       if (labels === undefined) return { state: { kind: 'no-service' } }
-      const outcome = await sidecars.ensure(fence, buildSidecar(fence, labels, sidecarHosts(computed.domains, namespace, hosts)))
+      const [first, ...rest] = samePods(keyOf(fence))
+      const holder = first ?? fence
+      const accepted = liveHosts(keyOf(holder))
+      const home = isServed(namespace) ? undefined : globalSidecarHome(namespace, hosts)
+      const hidden = unseen()
+      // one that is there is kept up: without it more than it lacks would change
+      if (accepted.length === 0) {
+        if (home !== undefined) return { state: { kind: 'unserved', home, hasSidecar: false } }
+        if (hidden.length > 0) return { state: { kind: 'unseen', resources: hidden, hasSidecar: false } }
+      }
+      if (keyOf(holder) !== keyOf(fence)) {
+        onSidecar(fence, await sidecars.remove(fence), computed)
+        return { state: { kind: 'shared', with: holder.metadata.name } }
+      }
+      const domains = unionOf([computed.domains, ...rest.map((other) => compute(other, time).domains)])
+      const sidecarOf = (list: readonly string[]): KubeObject => buildSidecar(fence, labels, list)
+      const wanted = sidecarHosts(domains, namespace, hosts, hidden.length > 0 ? accepted : [])
+      const { outcome, refused, failure } = await refusedHosts.write(keyOf(fence), wanted, {
+        write: async (list) => await sidecars.ensure(fence, sidecarOf(list)),
+        accepts: async (list) => await isAccepted(sidecarOf(list)),
+        accepted,
+      })
       onSidecar(fence, outcome, computed)
-      return { state: { kind: outcome === 'foreign' ? 'foreign' : 'applied' } }
+      if (outcome === 'foreign') return { state: { kind: 'foreign' } }
+      if (outcome === 'contested') return { state: { kind: 'contested', ...sidecars.contestOf(fence) } }
+      if (refused.length > 0) return { state: { kind: 'partial', refused, failure } }
+      if (home !== undefined) return { state: { kind: 'unserved', home, hasSidecar: true } }
+      if (hidden.length > 0) return { state: { kind: 'unseen', resources: hidden, hasSidecar: true } }
+      return { state: { kind: 'applied', with: rest.map(({ metadata }) => metadata.name) } }
     } catch (error) {
       // the cache is behind: its event brings the fence back, and so does the retry
       if (hasCode(error, 409)) throw error
       onSidecar(fence, 'failed', computed)
       if (error instanceof ApiError && error.unknownKind) return { state: { kind: 'no-crd' } }
       if (!(error instanceof ApiError)) throw error
-      return { state: { kind: 'failed', reason: error.reason === '' ? 'ApplyFailed' : error.reason, failure: messageOf(error) }, error }
+      return {
+        state: {
+          kind: 'failed',
+          reason: error.reason === '' ? ('ApplyFailed' satisfies FenceReason) : error.reason,
+          failure: messageOf(error),
+        },
+        error,
+      }
     }
   }
 
@@ -95,21 +177,24 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       const key = keyOf(fence)
       const time = now()
       const computed = compute(fence, time)
-      const { state, error } = await applySidecar(fence, computed)
+      const { state, error } = await applySidecar(fence, computed, time)
       const patch = statusPatch({
         fence,
         computed,
         stableHosts: hosts.stableHosts,
         sidecar: state,
-        queryProblem: queryProblem(key),
+        queryProblem: queryProblem(key) ?? logProblem(fence.metadata.namespace ?? ''),
         now: new Date(time),
       })
       if (patch !== undefined) fences.record(await client.mergePatch(refOf(SERVICE_FENCE, fence), patch, FIELD_MANAGER, 'status'))
       if (error !== undefined) throw error
       if (state.kind === 'no-crd') return { requeueAfterMs: NO_CRD_MS, failed: 'error' }
-      return {
-        requeueAfterMs: computed.changesAt === undefined ? undefined : Math.min(Math.max(0, computed.changesAt - now()), MAX_REQUEUE_MS),
-      }
+      const changesInMs = computed.changesAt === undefined ? Infinity : Math.max(0, computed.changesAt - now())
+      const againInMs = Math.min(
+        changesInMs,
+        state.kind === 'partial' ? REFUSED_FOR_MS : state.kind === 'contested' ? state.retryMs : Infinity,
+      )
+      return { requeueAfterMs: againInMs === Infinity ? undefined : Math.min(againInMs, MAX_REQUEUE_MS) }
     },
   }
 }

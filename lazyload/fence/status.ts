@@ -5,19 +5,34 @@ import { dependencyHosts } from '../sidecar/hosts.ts'
 import type { ComputedDomains } from './domains.ts'
 import { type Domains, type FenceCondition, type FenceStatus, isEnabled, statusOf } from './fence.ts'
 import { mergePatch } from './merge-patch.ts'
+import type { FenceReason } from './reasons.ts'
 
-/** How it stands with the Sidecar; `failure` is what the API server said. */
+/** How it stands with the Sidecar; `failure` is what the API server said, `with` names other fences that select the same pods. */
 export type SidecarState =
-  | { readonly kind: 'applied' | 'disabled' | 'foreign' | 'no-service' | 'no-crd' }
+  | { readonly kind: 'applied'; readonly with?: readonly string[] }
+  | { readonly kind: 'shared'; readonly with: string }
+  | { readonly kind: 'partial'; readonly refused: readonly string[]; readonly failure: string }
+  | { readonly kind: 'disabled' | 'foreign' | 'no-service' | 'no-crd' }
+  | { readonly kind: 'contested'; readonly manager: string | undefined; readonly retryMs: number }
+  /** `home`: where the global-sidecar should be. */
+  | { readonly kind: 'unserved'; readonly home: string; readonly hasSidecar: boolean }
+  | { readonly kind: 'unseen'; readonly resources: readonly string[]; readonly hasSidecar: boolean }
   | { readonly kind: 'failed'; readonly reason: string; readonly failure: string }
+
+/** What keeps a fence from learning all that its pods call. */
+export interface SourceProblem {
+  readonly reason: FenceReason
+  /** Stable text. */
+  readonly message: string
+}
 
 export interface StatusInput {
   readonly fence: KubeObject
   readonly computed: ComputedDomains
   readonly stableHosts: readonly string[]
   readonly sidecar: SidecarState
-  /** Why the last query of Prometheus for this fence was not answered in full. */
-  readonly queryProblem: string | undefined
+  /** Why the last query of Prometheus for this fence was not answered in full, or no access log can come. */
+  readonly queryProblem: SourceProblem | undefined
   readonly now: Date
 }
 
@@ -49,14 +64,30 @@ function dependenciesOf({
   return {
     hosts: dependencyHosts(computed.domains, stableHosts).length,
     ...(lastLearned === undefined ? {} : { lastLearned }),
-    domains: computed.domains,
+    domains: storedDomains(computed.domains),
   }
+}
+
+/** Hosts that one selector of labels, or the VirtualServices of one host, put into the status: an object holds 1.5 MiB. */
+export const MAX_SELECTED = 500
+const MAX_ROUTED = 50
+
+/** As they are stored, bounded; the Sidecar has them all. What was learned is stored whole: nothing else knows since when. */
+function storedDomains(domains: Domains): Domains {
+  let selected = 0
+  const stored = Object.entries(domains).filter(([, { source }]) => source !== 'labelSelector' || ++selected <= MAX_SELECTED)
+  return Object.fromEntries(
+    stored.map(([host, domain]) => [
+      host,
+      domain.hosts.length <= MAX_ROUTED ? domain : { ...domain, hosts: domain.hosts.slice(0, MAX_ROUTED) },
+    ]),
+  )
 }
 
 function statusOfInput({ fence, computed, stableHosts, sidecar, queryProblem, now }: StatusInput): Readonly<Record<string, unknown>> {
   const { generation = 0 } = fence.metadata
   const previous = statusOf(fence).conditions ?? []
-  const conditions = [ready(sidecar), accepted(computed.invalid), learning(fence, queryProblem)].map((condition) => {
+  const conditions = [ready(sidecar), accepted(computed), learning(fence, queryProblem)].map((condition) => {
     const before = previous.find(({ type }) => type === condition.type)
     const lastTransitionTime =
       before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : secondsOf(now)
@@ -66,36 +97,73 @@ function statusOfInput({ fence, computed, stableHosts, sidecar, queryProblem, no
 }
 
 function ready(sidecar: SidecarState): FenceCondition {
-  const not = (reason: string, message: string): FenceCondition => ({ type: 'Ready', status: 'False', reason, message })
+  const not = (reason: FenceReason, message: string): FenceCondition => ({ type: 'Ready', status: 'False', reason, message })
   switch (sidecar.kind) {
     case 'applied':
-      return { type: 'Ready', status: 'True', reason: 'SidecarApplied', message: 'The Sidecar holds the dependencies below.' }
+      return {
+        type: 'Ready',
+        status: 'True',
+        reason: 'SidecarApplied' satisfies FenceReason,
+        message: `The Sidecar holds the dependencies below${sidecar.with === undefined || sidecar.with.length === 0 ? '' : `, and those of ${listed(sidecar.with)}, which select the same pods`}.`,
+      }
+    case 'shared':
+      return {
+        type: 'Ready',
+        status: 'True',
+        reason: 'SidecarShared' satisfies FenceReason,
+        message: `Sidecar ${sidecar.with} holds the dependencies below: fence ${sidecar.with} selects the same pods, and Istio takes one Sidecar for a pod.`,
+      }
+    case 'partial':
+      return not('HostsRefused', `The Sidecar is without ${listed(sidecar.refused)}, because it is refused with: ${sidecar.failure}`)
     case 'disabled':
       return { type: 'Ready', status: 'True', reason: 'Disabled', message: 'spec.enable is not true: there is no Sidecar.' }
     case 'foreign':
       return not('SidecarForeign', 'A Sidecar of this name belongs to somebody else and is left alone. Delete it, or rename the fence.')
+    case 'contested':
+      return not(
+        'Contested',
+        `${sidecar.manager ?? 'Somebody (another lazyload module, or who deletes it)'} writes the Sidecar again and again; it is repaired only now and then. Let one of them go: a second module without istioRev, or a GitOps tool that owns the Sidecar.`,
+      )
+    case 'unserved':
+      return not(
+        'NoGlobalSidecar',
+        `There is no Service global-sidecar in namespace ${sidecar.home}, so pods cannot reach what their Sidecar lacks: ${sidecar.hasSidecar ? 'the one that is there stays, but none is made anew' : 'none is made'}. Add the namespace to component.globalSidecar.namespace of the SlimeBoot, or remove the fence.`,
+      )
+    case 'unseen':
+      return {
+        type: 'Ready',
+        status: 'Unknown',
+        reason: 'KindsUnseen' satisfies FenceReason,
+        message: `${listed(sidecar.resources)} cannot be seen in full, so ${sidecar.hasSidecar ? 'hosts are only added to the Sidecar, and none is removed' : 'no Sidecar is made'}. Grant "list" and "watch", or restart lazyload if the kind is gone for good.`,
+      }
     case 'no-service':
       return not('NoService', 'spec.workloadSelector.fromService is true, but there is no Service of this name that selects pods.')
     case 'no-crd':
       return not('NoSidecarKind', 'The API server has no kind Sidecar. Install Istio.')
     case 'failed':
-      return not(sidecar.reason, sidecar.failure)
+      return { type: 'Ready', status: 'False', reason: sidecar.reason, message: sidecar.failure.slice(0, 1000) }
   }
 }
 
-function accepted(invalid: readonly string[]): FenceCondition {
-  return invalid.length === 0
-    ? { type: 'Accepted', status: 'True', reason: 'Valid', message: 'Every host in spec can be used.' }
-    : {
-        type: 'Accepted',
-        status: 'False',
-        reason: 'InvalidHost',
-        message: `Not used, because they are neither host names nor <namespace>/*: ${[...invalid].sort().join(', ')}.`,
-      }
+function accepted({ invalid, unknown }: Pick<ComputedDomains, 'invalid' | 'unknown'>): FenceCondition {
+  if (invalid.length + unknown.length === 0)
+    return { type: 'Accepted', status: 'True', reason: 'Valid', message: 'Every host in spec can be used.' }
+  const said = [
+    invalid.length === 0 ? undefined : `Not used, because they are neither host names nor <namespace>/*: ${listed([...invalid].sort())}.`,
+    unknown.length === 0
+      ? undefined
+      : `Without effect, because there is neither such a Service nor a ServiceEntry: ${listed([...unknown].sort())}.`,
+  ]
+  return {
+    type: 'Accepted',
+    status: 'False',
+    reason: (invalid.length > 0 ? 'InvalidHost' : 'UnknownHost') satisfies FenceReason,
+    message: said.filter((part) => part !== undefined).join(' '),
+  }
 }
 
-function learning(fence: KubeObject, queryProblem: string | undefined): FenceCondition {
-  const not = (reason: string, message: string): FenceCondition => ({ type: 'Learning', status: 'False', reason, message })
+function learning(fence: KubeObject, queryProblem: SourceProblem | undefined): FenceCondition {
+  const not = (reason: FenceReason, message: string): FenceCondition => ({ type: 'Learning', status: 'False', reason, message })
   if (!isEnabled(fence)) return not('Disabled', 'spec.enable is not true.')
   const learned = Object.keys(statusOf(fence).metricStatus ?? {}).length
   if (learned >= MAX_LEARNED)
@@ -103,8 +171,22 @@ function learning(fence: KubeObject, queryProblem: string | undefined): FenceCon
       'TooManyHosts',
       `${MAX_LEARNED} hosts are learned, no more are taken. Something may call hosts at random; reset the fence, or put what it needs into spec.host.`,
     )
-  if (queryProblem !== undefined) return not('QueryFailed', queryProblem.slice(0, 1000))
+  if (queryProblem !== undefined) {
+    const { reason, message } = queryProblem
+    // hosts that are called would still be added
+    return { type: 'Learning', status: reason === 'NoSamples' ? 'Unknown' : 'False', reason, message: message.slice(0, 1000) }
+  }
   return { type: 'Learning', status: 'True', reason: 'Learning', message: 'Hosts that are called are added.' }
+}
+
+const LISTED = 10
+const LONGEST = 300
+
+/** The first ten of them, and how many there are beside these. */
+function listed(names: readonly string[]): string {
+  const more = names.length - LISTED
+  const shown = names.slice(0, LISTED).map((name) => (name.length > LONGEST ? `${name.slice(0, LONGEST)}…` : name))
+  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ')
 }
 
 function lastLearnedOf(domains: Domains): string | undefined {

@@ -40,6 +40,8 @@ export type Learner = ReturnType<typeof createLearner>
 /** What comes in one piece becomes one write; what comes while it is sent becomes the next. */
 const BATCH_MS = 1
 const MAX_BACKOFF_MS = 10_000
+/** How the API server refuses a status that is too large (also as etcd's "request is too large", 500), or that its schema does not allow. */
+const DOES_NOT_FIT: ReadonlySet<number> = new Set([413, 422, 500])
 
 export function createLearner(options: LearnerOptions) {
   const { client, fences, inScope, isExternal, alsoStored = () => ({}), onLearned, onProblem, onFull, concurrency = 8 } = options
@@ -91,9 +93,16 @@ export function createLearner(options: LearnerOptions) {
     const metricStatus = Object.fromEntries([...hosts].map(([host, count]) => [keyOfHost(host), decimalText(count)]))
     const status = statusOf(fence)
     const wiser = { ...fence, status: { ...status, metricStatus: { ...status.metricStatus, ...metricStatus } } }
-    const patch = { status: { ...alsoStored(wiser), metricStatus } }
+    const store = async (rest: Readonly<Record<string, unknown>>): Promise<void> =>
+      fences.record(await client.mergePatch(refOf(SERVICE_FENCE, fence), { status: { ...rest, metricStatus } }, FIELD_MANAGER, 'status'))
     try {
-      fences.record(await client.mergePatch(refOf(SERVICE_FENCE, fence), patch, FIELD_MANAGER, 'status'))
+      const rest = alsoStored(wiser)
+      // what follows from it can be written later; what is learned must not wait for it
+      await store(rest).catch(async (error: unknown) => {
+        if (Object.keys(rest).length === 0 || !(error instanceof ApiError) || !DOES_NOT_FIT.has(error.code)) throw error
+        onProblem?.(key, error)
+        await store({})
+      })
     } catch (error) {
       onProblem?.(key, error)
       if (error instanceof ApiError && (error.code === 404 || error.code === 422)) pending.delete(key)

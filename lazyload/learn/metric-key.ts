@@ -22,10 +22,15 @@ export function decimalText(value: number): string {
  */
 export function hostOfKey(key: string, namespace: string, isExternal?: (host: string) => boolean): string | undefined {
   const text = key.replace(/^\{/, '').replace(/\}$/, '')
-  if (!text.startsWith('destination_service') && !text.startsWith('request_host')) return undefined
+  if (!isDestinationLabel(text)) return undefined
   const pieces = text.split('"')
   if (pieces.length !== 3) return undefined
   return learnableHost(pieces[1]!.split(':', 1)[0]!, namespace, isExternal)
+}
+
+/** Whether a label, or a text that begins with one, names a destination. */
+export function isDestinationLabel(text: string): boolean {
+  return text.startsWith('destination_service') || text.startsWith('request_host')
 }
 
 /** `name` as a full host name if a fence in `namespace` can depend on it; a host that the mesh knows as it is stays as it is. */

@@ -3,13 +3,16 @@ import { remember } from './remember.ts'
 
 export const CLUSTER_DOMAIN = 'svc.cluster.local'
 
-const LABEL = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?'
+const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 const HOST = new RegExp(`^(?:\\*\\.)?(?:${LABEL}\\.)*${LABEL}$`)
 const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const MAX_LENGTH = 253
 
-/** True for a DNS name as Istio accepts it in `Sidecar.egress.hosts`, also with a leading `*.`; false for IP addresses. */
-export const isHostName = remember((host) => host.length <= MAX_LENGTH && HOST.test(host) && !/^[\d.]+$/.test(host))
+/**
+ * True for a DNS name (lower case) that Istio accepts in `Sidecar.egress.hosts`, also with a leading `*.`: labels of RFC 1123, the last
+ * of several not a number, which excludes IP addresses (`ValidateWildcardDomain` in istio.io/istio/pkg/config/validation).
+ */
+export const isHostName = remember((host) => host.length <= MAX_LENGTH && HOST.test(host) && !/(?:^|\.)\d+$/.test(host))
 
 export function isNamespace(name: string): boolean {
   return NAMESPACE.test(name)

@@ -1,5 +1,5 @@
 /** `metric.prometheus`: whom to ask, what, and how often. */
-import type { ConfigReader } from '../config-reader.ts'
+import { type ConfigReader, readDuration } from '../config-reader.ts'
 
 export interface PrometheusConfig {
   /** Base address, without user and password. */
@@ -8,6 +8,8 @@ export interface PrometheusConfig {
   readonly authorization: string | undefined
   readonly handlers: readonly Handler[]
   readonly intervalMs: number
+  /** A host that successive answers do not have for so long is forgotten. */
+  readonly absenceMs: number
   /** Queries at once. */
   readonly concurrency: number
   readonly timeoutMs: number
@@ -24,6 +26,10 @@ export interface Handler {
 /** Names and numbers of the upstream enum; both mean the same here. */
 const TYPES: ReadonlyMap<string, string> = new Map(['value', 'group', '0', '1'].map((word) => [word, word]))
 
+/** Two answers an interval apart; the interval is jittered by a fifth. */
+const INTERVAL_SHARE = 0.8
+const LONGEST_PAUSE_MS = 24 * 3_600_000
+
 /** Undefined where nothing is configured, which is a problem when it is `needed`. */
 export function readPrometheus(prometheus: ConfigReader, general: ConfigReader, needed: boolean): PrometheusConfig | undefined {
   const said = prometheus.value('address') !== undefined || prometheus.value('handlers') !== undefined
@@ -39,6 +45,7 @@ export function readPrometheus(prometheus: ConfigReader, general: ConfigReader, 
     .map(([name, handler]) => readHandler(name, handler))
   if (handlers.length === 0 && needed)
     prometheus.problems.push('metric.prometheus.handlers is required: at least one handler with its query')
+  const intervalMs = general.parsed(30_000, readPause, 'prometheusInterval')
   const address = new URL(url)
   address.username = ''
   address.password = ''
@@ -47,10 +54,17 @@ export function readPrometheus(prometheus: ConfigReader, general: ConfigReader, 
     address,
     authorization: credentials === ':' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`,
     handlers,
-    intervalMs: general.duration(30_000, 'prometheusInterval'),
+    intervalMs,
+    absenceMs: Math.max(INTERVAL_SHARE * intervalMs, general.duration(0, 'prometheusAbsence')),
     concurrency: general.count(8, 'prometheusConcurrency'),
-    timeoutMs: general.duration(10_000, 'prometheusTimeout'),
+    timeoutMs: general.parsed(10_000, readPause, 'prometheusTimeout'),
   }
+}
+
+function readPause(value: unknown): number {
+  const pause = readDuration(value)
+  if (pause > LONGEST_PAUSE_MS) throw new Error('must be at most 24h')
+  return pause
 }
 
 function readAddress(value: unknown): URL {

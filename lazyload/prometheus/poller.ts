@@ -1,42 +1,31 @@
 /** Asks Prometheus for each fence, in rounds; a query that fails harms only its fence. Runs where the leader is. */
 import { jittered, sleep } from '../../runtime/sleep.ts'
-import { type Answer, type PrometheusClient, QueryError, type Sample } from './client.ts'
+import { type PrometheusClient, QueryError } from './client.ts'
 import type { PrometheusConfig } from './config.ts'
-import { hostsOfSamples } from './metric-status.ts'
-import { fillQuery, splitByFence } from './query.ts'
+import { type Finding, findingOf, type QueryResult, withoutEvidence } from './finding.ts'
+import type { HostLookup } from './metric-status.ts'
+import { type Caller, fillQuery, splitByFence } from './query.ts'
 
-/** What one round found for a fence. */
-export interface Finding {
-  readonly hosts: ReadonlyMap<string, number>
-  /** True when every query was answered in full: then a host that is not there was not called. */
-  readonly complete: boolean
-  /** Why it is not complete; stable text. */
-  readonly problem: string | undefined
-  /** Milliseconds since 1970. */
-  readonly at: number
-}
-
-export interface PollerOptions {
+export interface PollerOptions extends HostLookup {
   readonly client: PrometheusClient
   readonly config: Pick<PrometheusConfig, 'handlers' | 'intervalMs' | 'concurrency'>
-  /** `namespace/name` of the fences to ask for. */
-  readonly fences: () => readonly string[]
-  /** Names that callers in several namespaces have. */
+  /** The fences to ask for. */
+  readonly callers: () => readonly Caller[]
+  /** Values of `source_app` that callers in several namespaces have. */
   readonly sharedNames?: () => ReadonlySet<string>
-  readonly isExternal: (host: string) => boolean
+  /** True for a fence `namespace/name` that has learned hosts. */
+  readonly knowsHosts: (fence: string) => boolean
   readonly onFinding: (fence: string, finding: Finding) => void
   /** After each query: undefined when it was answered. */
   readonly onQuery?: (error: unknown) => void
   readonly now?: () => number
 }
 
-type Result = Answer | QueryError
-
 /** After so many queries in a row that nobody answered the rest of a round is not asked: each could take the whole timeout. */
 const SILENT = 16
 
 export function createPoller(options: PollerOptions) {
-  const { client, config, fences, sharedNames = () => new Set(), isExternal, onFinding, onQuery = () => {}, now = Date.now } = options
+  const { client, config, callers, sharedNames = () => new Set(), knowsHosts, onFinding, onQuery = () => {}, now = Date.now } = options
   const own = config.handlers.filter(({ aggregate }) => !aggregate)
   const aggregated = config.handlers.filter(({ aggregate }) => aggregate)
   const urgent = new Set<string>()
@@ -47,7 +36,7 @@ export function createPoller(options: PollerOptions) {
   let heardInRound = false
   let problem: string | undefined
 
-  async function ask(text: string, signal: AbortSignal): Promise<Result> {
+  async function ask(text: string, signal: AbortSignal): Promise<QueryResult> {
     try {
       const answer = await client.query(text, signal)
       heard()
@@ -72,52 +61,56 @@ export function createPoller(options: PollerOptions) {
     problem = undefined
   }
 
-  async function round(keys: readonly string[], signal: AbortSignal): Promise<void> {
+  /** Asks for the callers `asked` among `all`. */
+  async function round(asked: readonly Caller[], all: readonly Caller[], signal: AbortSignal): Promise<void> {
     silent = 0
     heardInRound = false
     // with nobody to ask for, whether Prometheus answers is worth knowing all the same
-    if (keys.length === 0) await ask('vector(0)', signal)
-    else {
-      const shared = await askShared(keys, signal)
-      const names = sharedNames()
-      await inParallel(keys, config.concurrency, async (key) => {
-        if (!signal.aborted) await askFor(key, names, shared, signal)
-      })
-    }
+    if (asked.length === 0) return void (await ask('vector(0)', signal))
+    const shared = await askShared(all, signal)
+    const names = sharedNames()
+    /** Of fences that know hosts and got no sample: what that means shows when all are asked. */
+    const empty: (readonly [string, Finding])[] = []
+    let evidence = false
+    await inParallel(asked, config.concurrency, async (caller) => {
+      const finding = signal.aborted ? undefined : await askFor(caller, names, shared, signal)
+      if (finding === undefined) return
+      const knows = finding.complete && knowsHosts(caller.key)
+      if (knows && finding.named.size === 0) return void empty.push([caller.key, finding])
+      evidence ||= knows
+      onFinding(caller.key, finding)
+    })
+    if (signal.aborted || asked.length < all.length) return
+    for (const [key, finding] of empty) onFinding(key, evidence ? finding : withoutEvidence(finding))
   }
 
   /** One query per aggregated handler; its samples by fence. */
-  async function askShared(keys: readonly string[], signal: AbortSignal): Promise<readonly ((key: string) => Result)[]> {
+  async function askShared(all: readonly Caller[], signal: AbortSignal): Promise<readonly ((caller: Caller) => QueryResult)[]> {
     return await Promise.all(
       aggregated.map(async ({ query }) => {
         const result = await ask(query, signal)
         if (result instanceof QueryError) return () => result
-        const split = splitByFence(result.samples, keys)
-        return (key: string) => ({ samples: split.get(key) ?? [], warnings: result.warnings })
+        const share = splitByFence(result.samples, all)
+        return (caller: Caller) => ({ ...share(caller), warnings: result.warnings })
       }),
     )
   }
 
+  /** Undefined when `signal` aborted. */
   async function askFor(
-    key: string,
+    caller: Caller,
     names: ReadonlySet<string>,
-    shared: readonly ((key: string) => Result)[],
+    shared: readonly ((caller: Caller) => QueryResult)[],
     signal: AbortSignal,
-  ): Promise<void> {
-    const [namespace = '', name = ''] = key.split('/')
-    const results: Result[] = []
+  ): Promise<Finding | undefined> {
+    const [namespace = ''] = caller.key.split('/')
+    const results: QueryResult[] = []
     for (const { query } of own) {
       const given = silent >= SILENT ? silence : undefined
-      results.push(given ?? (await ask(fillQuery(query, namespace, name, !names.has(name)), signal)))
+      results.push(given ?? (await ask(fillQuery(query, namespace, caller.app, !names.has(caller.app)), signal)))
     }
-    if (signal.aborted) return
-    const all = [...results, ...shared.map((of) => of(key))]
-    const samples: readonly Sample[] = all.flatMap((result) => (result instanceof QueryError ? [] : result.samples))
-    const problems = all.flatMap((result) =>
-      result instanceof QueryError ? [result.message] : result.warnings.map((warning) => `warning: ${warning}`),
-    )
-    const said = problems.length === 0 ? undefined : [...new Set(problems)].sort().join('; ')
-    onFinding(key, { hosts: hostsOfSamples(samples, namespace, isExternal), complete: said === undefined, problem: said, at: now() })
+    if (signal.aborted) return undefined
+    return findingOf([...results, ...shared.map((of) => of(caller))], namespace, options, now())
   }
 
   return {
@@ -133,10 +126,11 @@ export function createPoller(options: PollerOptions) {
       let next = performance.now()
       while (!signal.aborted) {
         const due = performance.now() >= next
-        const keys = due ? fences() : [...urgent]
+        const all = due || urgent.size > 0 ? callers() : []
+        const asked = due ? all : all.filter(({ key }) => urgent.has(key))
         urgent.clear()
         if (due) next = performance.now() + jittered(config.intervalMs)
-        if (due || keys.length > 0) await round(keys, signal)
+        if (due || asked.length > 0) await round(asked, all, signal)
         // one fence whose query takes too long is no reason to call Prometheus away
         if (due && !heardInRound) problem = silence?.message
         waiting = new AbortController()

@@ -1,6 +1,7 @@
 /** The hosts of a fence's Sidecar, in the order of the tutorial (spec 2.4). */
 import type { GlobalSidecarMode } from '../config.ts'
-import type { Domains } from '../fence/fence.ts'
+import type { Domain, Domains } from '../fence/fence.ts'
+import { GLOBAL_SIDECAR } from '../kinds.ts'
 import { namespaceOfAll, serviceHost } from '../mesh/host-name.ts'
 
 export interface HostOptions {
@@ -11,9 +12,32 @@ export interface HostOptions {
   readonly stableHosts: readonly string[]
 }
 
-/** Dependencies sorted by bytes, then what every Sidecar has: Istio's namespace, ours, and in namespace mode the global-sidecar. */
-export function sidecarHosts(domains: Domains, fenceNamespace: string, options: HostOptions): readonly string[] {
-  return [...new Set([...dependencyHosts(domains, options.stableHosts), ...constantHosts(fenceNamespace, options)])]
+/**
+ * Dependencies sorted by bytes, with the hosts to `keep` among them; then what every Sidecar has: Istio's namespace, ours, and in
+ * namespace mode the global-sidecar.
+ */
+export function sidecarHosts(
+  domains: Domains,
+  fenceNamespace: string,
+  options: HostOptions,
+  keep: readonly string[] = [],
+): readonly string[] {
+  const constant = constantHosts(fenceNamespace, options)
+  const kept = keep.filter((host) => !constant.includes(host))
+  const dependencies = dependencyHosts(domains, options.stableHosts)
+  return [...new Set([...(kept.length === 0 ? dependencies : [...dependencies, ...kept].sort()), ...constant])]
+}
+
+/** What at least one of them depends on. */
+export function unionOf(all: readonly Domains[]): Domains {
+  if (all.length === 1) return all[0]!
+  const union = new Map<string, Domain>()
+  for (const [key, domain] of all.flatMap((domains) => Object.entries(domains))) {
+    const other = union.get(key)
+    if (other === undefined || other.status === 'EXPIRE') union.set(key, domain)
+    else if (domain.status !== 'EXPIRE') union.set(key, { ...other, hosts: [...other.hosts, ...domain.hosts] })
+  }
+  return Object.fromEntries(union)
 }
 
 /** `*` + `/host` for a host, `namespace/*` as it is; without those that have expired. Sorted, no host twice. */
@@ -28,14 +52,23 @@ function egressHost(host: string): string {
   return namespaceOfAll(host) === undefined ? `*/${host}` : host
 }
 
+/** Where the global-sidecar of a fence in `fenceNamespace` is; undefined where there is none to be. */
+export function globalSidecarHome(
+  fenceNamespace: string,
+  { mode, slimeNamespace, clusterGsNamespace }: Pick<HostOptions, 'mode' | 'slimeNamespace' | 'clusterGsNamespace'>,
+): string | undefined {
+  if (mode === 'no') return undefined
+  return mode === 'namespace' ? fenceNamespace : (clusterGsNamespace ?? slimeNamespace)
+}
+
 function constantHosts(
   fenceNamespace: string,
   { mode, istioNamespace, slimeNamespace, clusterGsNamespace }: HostOptions,
 ): readonly string[] {
   const hosts = [`${istioNamespace}/*`, `${slimeNamespace}/*`]
-  if (mode === 'namespace') return [...hosts, egressHost(serviceHost('global-sidecar', fenceNamespace))]
+  if (mode === 'namespace') return [...hosts, egressHost(serviceHost(GLOBAL_SIDECAR, fenceNamespace))]
   // in slimeNamespace it is among that namespace's services
   if (mode === 'cluster' && clusterGsNamespace !== undefined && clusterGsNamespace !== slimeNamespace)
-    return [...hosts, egressHost(serviceHost('global-sidecar', clusterGsNamespace))]
+    return [...hosts, egressHost(serviceHost(GLOBAL_SIDECAR, clusterGsNamespace))]
   return hosts
 }

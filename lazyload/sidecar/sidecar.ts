@@ -22,6 +22,12 @@ export function buildSidecar(fence: KubeObject, podLabels: Labels, hosts: readon
   }
 }
 
+/** The hosts of a live Sidecar, if it has any. */
+export function hostsOfSidecar(sidecar: KubeObject | undefined): readonly string[] {
+  const { egress } = (sidecar?.['spec'] ?? {}) as { readonly egress?: readonly ({ readonly hosts?: readonly string[] } | null)[] | null }
+  return (egress ?? []).flatMap((listener) => listener?.hosts ?? [])
+}
+
 function ownerReference(fence: KubeObject): OwnerReference {
   const { apiVersion, kind } = SERVICE_FENCE
   return { apiVersion, kind, name: fence.metadata.name, uid: fence.metadata.uid ?? '', controller: true, blockOwnerDeletion: true }
@@ -51,6 +57,5 @@ export function ownershipOf(sidecar: KubeObject, fence: KubeObject): 'ours' | 's
     return controller.uid === fence.metadata.uid ? 'ours' : 'stale'
   }
   // somebody took the reference away from what we wrote
-  const written = sidecar.metadata.managedFields?.some(({ manager, operation }) => manager === FIELD_MANAGER && operation === 'Apply')
-  return written === true ? 'ours' : 'foreign'
+  return sidecar.metadata.managedFields?.some(({ manager }) => manager === FIELD_MANAGER) === true ? 'ours' : 'foreign'
 }

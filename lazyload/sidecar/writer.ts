@@ -1,12 +1,26 @@
 /** Makes the live Sidecar what it should be: writes only what differs, never touches what is somebody else's. */
+import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Client, JsonPatchOperation } from '../../runtime/client.ts'
+import { type Contests, createContests, DELETIONS } from '../../runtime/contest.ts'
+import { hasCode } from '../../runtime/errors.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
 import { FIELD_MANAGER, REVISION_LABEL, SERVICE_FENCE, SIDECAR } from '../kinds.ts'
 import { ownershipOf } from './sidecar.ts'
 
-export type SidecarOutcome = 'created' | 'changed' | 'unchanged' | 'removed' | 'absent' | 'foreign'
+/** Writes of the same Sidecar within five minutes that make it contested. */
+const REPAIRS = DELETIONS
+/** Writes after which what is long quiet is forgotten. */
+const SWEEP_EVERY = 1000
+
+export type SidecarOutcome = 'created' | 'changed' | 'unchanged' | 'removed' | 'absent' | 'foreign' | 'contested'
+
+/** Somebody else writes it again and again: who, as far as managedFields tell, and when it is tried again. */
+export interface SidecarContest {
+  readonly manager: string | undefined
+  readonly retryMs: number
+}
 
 export interface SidecarCache {
   readonly get: (key: string) => KubeObject | undefined
@@ -16,29 +30,97 @@ export interface SidecarCache {
 
 export type SidecarWriter = ReturnType<typeof createSidecarWriter>
 
-export function createSidecarWriter(client: Pick<Client, 'get' | 'apply' | 'jsonPatch' | 'remove'>, cache: SidecarCache) {
+export interface SidecarWriterOptions {
+  readonly client: Pick<Client, 'get' | 'create' | 'apply' | 'jsonPatch' | 'remove'>
+  readonly cache: SidecarCache
+  readonly contests?: Contests
+}
+
+export function createSidecarWriter({ client, cache, contests = createContests() }: SidecarWriterOptions) {
+  /** Contested Sidecars: milliseconds until the next try. */
+  const waits = new Map<string, number>()
+  let writes = 0
+
+  function mustWait(key: string, hash: string): boolean {
+    const ms = contests.waitMs(key, hash)
+    if (ms > 0) waits.set(key, ms)
+    return ms > 0
+  }
+
+  function written(key: string, hash: string): void {
+    waits.delete(key)
+    contests.repaired(key, hash, REPAIRS)
+    if (++writes % SWEEP_EVERY === 0) contests.sweep()
+  }
+
   async function removeLive(live: KubeObject): Promise<void> {
     const { uid, resourceVersion } = live.metadata
     await client.remove(refOf(SIDECAR, live), { uid, resourceVersion })
     cache.forget(live)
   }
 
+  /** Makes it, or returns the one that somebody has made and the cache does not show. */
+  async function create(fence: KubeObject, desired: KubeObject): Promise<{ readonly object: KubeObject; readonly isNew: boolean }> {
+    try {
+      return { object: await client.create(SIDECAR, desired, FIELD_MANAGER), isNew: true }
+    } catch (error) {
+      if (!hasCode(error, 409)) throw error
+      const live = await client.get(refOf(SIDECAR, desired))
+      if (live === undefined || ownershipOf(live, fence) === 'stale') throw error
+      cache.record(live)
+      return { object: live, isNew: false }
+    }
+  }
+
+  /** Changes the object that was judged and no other: one that has changed since answers 409. */
+  async function change(desired: KubeObject, { metadata: { uid, resourceVersion } }: KubeObject): Promise<KubeObject> {
+    const body = {
+      ...desired,
+      metadata: {
+        ...desired.metadata,
+        ...(uid === undefined ? {} : { uid }),
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      },
+    }
+    const stored = await client.apply(SIDECAR, body, { fieldManager: FIELD_MANAGER })
+    // server-side apply leaves alone what another manager added; in a Sidecar every field counts
+    const rest = differences(stored, desired)
+    if (rest.length === 0) return stored
+    return await client.jsonPatch(refOf(SIDECAR, stored), [...sameObject(stored), ...rest], FIELD_MANAGER)
+  }
+
   return {
-    /** Applies `desired`, the Sidecar of `fence`. Throws ApiError or ConnectionError. */
+    /** Makes the Sidecar of `fence` `desired`. Throws ApiError, 409 where the cache is behind, or ConnectionError. */
     async ensure(fence: KubeObject, desired: KubeObject): Promise<SidecarOutcome> {
-      const live = cache.get(keyOf(desired))
-      if (live !== undefined) {
-        const ownership = ownershipOf(live, fence)
-        if (ownership === 'foreign') return 'foreign'
-        if (ownership === 'stale') await removeLive(live)
-        else if (differences(live, desired).length === 0) return 'unchanged'
+      const key = keyOf(desired)
+      const hash = hashOf(desired)
+      let live = cache.get(key)
+      if (live !== undefined && ownershipOf(live, fence) === 'stale') {
+        await removeLive(live)
+        live = undefined
       }
-      let stored = await client.apply(SIDECAR, desired, { fieldManager: FIELD_MANAGER })
-      // server-side apply leaves alone what another manager added; in a Sidecar every field counts
-      const rest = differences(stored, desired)
-      if (rest.length > 0) stored = await client.jsonPatch(refOf(SIDECAR, stored), [...sameObject(stored), ...rest], FIELD_MANAGER)
-      cache.record(stored)
-      return live === undefined ? 'created' : 'changed'
+      if (live === undefined) {
+        if (mustWait(key, hash)) return 'contested'
+        const { object, isNew } = await create(fence, desired)
+        if (isNew) {
+          cache.record(object)
+          written(key, hash)
+          return 'created'
+        }
+        live = object
+      }
+      if (ownershipOf(live, fence) === 'foreign') return 'foreign'
+      if (differences(live, desired).length === 0) return 'unchanged'
+      if (mustWait(key, hash)) return 'contested'
+      cache.record(await change(desired, live))
+      written(key, hash)
+      return 'changed'
+    },
+
+    /** What is known of the Sidecar of a fence whose `ensure` said `contested`. */
+    contestOf(fence: KubeObject): SidecarContest {
+      const key = keyOf(fence)
+      return { manager: otherManager(cache.get(key)), retryMs: waits.get(key) ?? 0 }
     },
 
     /**
@@ -67,6 +149,18 @@ export function createSidecarWriter(client: Pick<Client, 'get' | 'apply' | 'json
   }
 }
 
+function hashOf(desired: KubeObject): string {
+  return createHash('sha256')
+    .update(JSON.stringify([desired.metadata, desired['spec']]))
+    .digest('base64')
+}
+
+/** Who but us wrote it last. */
+function otherManager(live: KubeObject | undefined): string | undefined {
+  const others = (live?.metadata.managedFields ?? []).filter(({ manager }) => manager !== FIELD_MANAGER)
+  return others.sort((a, b) => ((a.time ?? '') < (b.time ?? '') ? 1 : -1))[0]?.manager
+}
+
 /** What must be replaced in `live`; other labels and annotations, and other owners, are none of our business. */
 function differences(live: KubeObject, desired: KubeObject): readonly JsonPatchOperation[] {
   const operations: JsonPatchOperation[] = []
@@ -93,7 +187,6 @@ function sameObject({ metadata }: KubeObject): readonly JsonPatchOperation[] {
 /** For the cache: what is compared and judged. */
 export function slimSidecar(object: KubeObject): KubeObject {
   const { name, namespace, labels, uid, resourceVersion, ownerReferences, managedFields } = object.metadata
-  const ours = (managedFields ?? []).filter(({ manager, operation }) => manager === FIELD_MANAGER && operation === 'Apply')
   return {
     apiVersion: object.apiVersion,
     kind: object.kind,
@@ -104,7 +197,7 @@ export function slimSidecar(object: KubeObject): KubeObject {
       ...(uid === undefined ? {} : { uid }),
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
       ...(ownerReferences === undefined ? {} : { ownerReferences }),
-      managedFields: ours.map(() => ({ manager: FIELD_MANAGER, operation: 'Apply' as const })),
+      managedFields: (managedFields ?? []).map(({ manager = '', time = '' }) => ({ manager, time })),
     },
     spec: object['spec'],
   }

@@ -3,6 +3,7 @@
  * file system with its volumes, and a process for each of its containers. It knows what the pods of a mesh need: init containers and
  * sidecars, ConfigMaps, tokens and the downward API, probes, a graceful end. Names of Services lead to their ready pods: no kube-proxy.
  */
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterAccess } from '../access.ts'
 import { createNode, NODE_NAME } from '../node.ts'
@@ -25,6 +26,8 @@ export interface KubeletOptions {
 export interface Kubelet extends AsyncDisposable {
   /** Pods that have an address. */
   readonly pods: () => readonly KubeletPod[]
+  /** Folder that stands for the root of the node's file system; volumes with hostPath are in it. */
+  readonly nodeRoot: string
   /** Ends all pods at once and looks at no others. */
   readonly stop: () => Promise<void>
 }
@@ -33,6 +36,7 @@ export interface Kubelet extends AsyncDisposable {
 export async function startKubelet({ cluster, network, image }: KubeletOptions): Promise<Kubelet> {
   const { request } = cluster
   const addresses = takeAddresses(cluster.dir)
+  const nodeRoot = join(network.dir, 'node-root')
   const node = await network.attachPod({ name: 'node', namespace: 'kube-system', ip: addresses.next() })
   const prober = node.app()
   const stop = new AbortController()
@@ -56,7 +60,7 @@ export async function startKubelet({ cluster, network, image }: KubeletOptions):
       const { uid, deletionTimestamp, deletionGracePeriodSeconds = 30 } = pod.metadata
       const work = works.get(uid)
       if (work === undefined && deletionTimestamp === undefined)
-        works.set(uid, startPod(pod, { cluster, network, image, get, ip: addresses.next(), changed: writeNames }))
+        works.set(uid, startPod(pod, { cluster, network, nodeRoot, image, get, ip: addresses.next(), changed: writeNames }))
       else if (deletionTimestamp !== undefined && !ending.has(uid)) {
         ending.add(uid)
         void endPod(pod, work, deletionGracePeriodSeconds * 1000)
@@ -110,7 +114,7 @@ export async function startKubelet({ cluster, network, image }: KubeletOptions):
     await looking
     await Promise.all([...works.values()].map(async (work) => await work.end(0)))
   }
-  return { pods: () => [...works.values()].map(({ view }) => view), stop: stopAll, [Symbol.asyncDispose]: stopAll }
+  return { pods: () => [...works.values()].map(({ view }) => view), nodeRoot, stop: stopAll, [Symbol.asyncDispose]: stopAll }
 }
 
 interface Service {

@@ -22,10 +22,9 @@ import type { Image } from './pod.ts'
 
 const TUNNEL = join(import.meta.dirname, 'programs/tunnel.ts')
 
-/** What an operator of a mesh may set (`istioctl install --set`), and what Envoy without Istio's filters needs. */
+/** A small installation, and what Envoy without Istio's filters needs, as settings of `istioctl install --set`. */
 const SETTINGS = [
   'profile=minimal',
-  'meshConfig.accessLogFile=/dev/stdout',
   'values.telemetry.enabled=false',
   'values.pilot.autoscaleEnabled=false',
   'values.pilot.env.PILOT_ENABLE_METADATA_EXCHANGE=false',
@@ -63,6 +62,8 @@ export interface Mesh extends AsyncDisposable {
   readonly kubelet: Kubelet
   /** Server-side apply, in order. Throws at the first refusal. */
   readonly apply: (manifests: readonly Manifest[]) => Promise<void>
+  /** Installs Istio over the one that is there, as `istioctl install --set SETTING…` does; resolves when istiod is ready. */
+  readonly install: (settings: readonly string[]) => Promise<void>
 }
 
 export interface MeshOptions {
@@ -95,15 +96,21 @@ export async function startMesh({ image, ownCrds = false, settings = [] }: MeshO
     const apply: Mesh['apply'] = async (manifests) => {
       for (const manifest of manifests) await applyManifest(cluster, manifest)
     }
+    const install: Mesh['install'] = async (wanted) => {
+      await apply(await istioManifests(istio, wanted))
+      await waitReady('istiod', [], async () => {
+        const { body } = await cluster.request('GET', '/apis/apps/v1/namespaces/istio-system/deployments/istiod')
+        const { observedGeneration, updatedReplicas, availableReplicas, replicas } = body.status ?? {}
+        return (
+          observedGeneration === body.metadata.generation && [updatedReplicas, availableReplicas, replicas].every((count) => count === 1)
+        )
+      })
+    }
     progress.update('istiod')
-    await apply(await istioManifests(istio, settings))
-    await waitReady('istiod', [], async () => {
-      const { body } = await cluster.request('GET', '/apis/apps/v1/namespaces/istio-system/deployments/istiod')
-      return body.status?.availableReplicas === 1
-    })
+    await install(settings)
     await apply([WITHOUT_ALPN])
     progress.stop()
-    return { cluster, network, kubelet, apply, [Symbol.asyncDispose]: stop }
+    return { cluster, network, kubelet, apply, install, [Symbol.asyncDispose]: stop }
   } catch (error) {
     progress.stop()
     await stop()

@@ -29,6 +29,8 @@ export interface KubeletPod {
 export interface PodOptions {
   readonly cluster: Pick<ClusterAccess, 'request'>
   readonly network: PodNetwork
+  /** Folder that stands for the root of the node's file system. */
+  readonly nodeRoot: string
   /** Its address. */
   readonly ip: string
   /** How an image runs here; undefined: it cannot be pulled. */
@@ -47,7 +49,7 @@ export interface RunningPod {
 }
 
 /** Starts it; `cluster` is told how it goes. */
-export function startPod(scheduled: Pod, { cluster, network, ip, image, get: getFrom, changed }: PodOptions): RunningPod {
+export function startPod(scheduled: Pod, { cluster, network, nodeRoot, ip, image, get: getFrom, changed }: PodOptions): RunningPod {
   const { namespace, name, uid, labels = {} } = scheduled.metadata
   const path = `/api/v1/namespaces/${namespace}/pods/${name}`
   const pod: Pod = { ...scheduled, status: { ...scheduled.status, podIP: ip } }
@@ -112,12 +114,8 @@ export function startPod(scheduled: Pod, { cluster, network, ip, image, get: get
     const all = [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
     const images = new Map(all.map((each) => [each, imageOf(each)]))
     const volumes = new Map<string, string>()
-    for (const volume of pod.spec.volumes ?? []) {
-      const claim = volume.persistentVolumeClaim?.claimName
-      const at = claim === undefined ? join(folder, 'volumes', volume.name) : join(network.dir, 'claims', namespace, claim)
-      await fillVolume(cluster, pod, volume, at)
-      volumes.set(volume.name, at)
-    }
+    const folders = { pod: join(folder, 'volumes'), node: nodeRoot }
+    for (const volume of pod.spec.volumes ?? []) volumes.set(volume.name, await fillVolume(cluster, pod, volume, folders))
     const roots = new Map<Container, Root>()
     for (const [container, its] of images)
       roots.set(container, makeRoot({ container, image: its, volumes, folder: join(folder, container.name) }))

@@ -6,9 +6,39 @@ import { type FieldFile, fieldOf, type Pod, type Volume } from './pod.ts'
 
 const TOKEN_SECONDS = 7200
 
-/** Fills the volume into `folder`. Throws while an object that it needs is missing. */
-export async function fillVolume(cluster: Pick<ClusterAccess, 'request'>, pod: Pod, volume: Volume, folder: string): Promise<void> {
+export interface Folders {
+  /** Where a volume is made that lives as long as the pod. */
+  readonly pod: string
+  /** Root of the node's file system. */
+  readonly node: string
+}
+
+/** Fills the volume; returns its folder. Throws while an object that it needs is missing. */
+export async function fillVolume(cluster: Pick<ClusterAccess, 'request'>, pod: Pod, volume: Volume, folders: Folders): Promise<string> {
+  const { namespace } = pod.metadata
+  if (volume.persistentVolumeClaim !== undefined)
+    return await claimedFolder(cluster, `${namespace}/persistentvolumeclaims/${volume.persistentVolumeClaim.claimName}`, folders.node)
+  const folder = join(folders.pod, volume.name)
   mkdirSync(folder, { recursive: true })
+  await fill(cluster, pod, volume, folder)
+  return folder
+}
+
+/**
+ * Of a claim that is bound to a folder of the node. It is made when it is not there, and given to nobody: fsGroup is not for such
+ * volumes, https://kubernetes.io/docs/concepts/storage/volumes/#hostpath
+ */
+async function claimedFolder(cluster: Pick<ClusterAccess, 'request'>, claim: string, node: string): Promise<string> {
+  const { spec } = (await read(cluster, `/api/v1/namespaces/${claim}`))!
+  if (spec.volumeName === undefined) throw new Error(`${claim} is not bound`)
+  const { spec: volume } = (await read(cluster, `/api/v1/persistentvolumes/${spec.volumeName}`))!
+  if (volume.hostPath === undefined) throw new Error(`${claim}: only volumes with hostPath are known here`)
+  const folder = join(node, volume.hostPath.path)
+  mkdirSync(folder, { recursive: true })
+  return folder
+}
+
+async function fill(cluster: Pick<ClusterAccess, 'request'>, pod: Pod, volume: Volume, folder: string): Promise<void> {
   const { namespace } = pod.metadata
   const put = (path: string, content: string | Buffer): void => {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
@@ -24,16 +54,12 @@ export async function fillVolume(cluster: Pick<ClusterAccess, 'request'>, pod: P
   }
 
   if (volume.emptyDir !== undefined) return share(folder, pod, 0o777)
-  if (volume.persistentVolumeClaim !== undefined) {
-    await read(cluster, `/api/v1/namespaces/${namespace}/persistentvolumeclaims/${volume.persistentVolumeClaim.claimName}`)
-    return share(folder, pod, 0o755)
-  }
   if (volume.configMap !== undefined) return await putConfigMap(volume.configMap)
   if (volume.downwardAPI !== undefined) return putFields(volume.downwardAPI.items)
   if (volume.secret !== undefined) {
     const { secretName, optional } = volume.secret
     const data = (await read(cluster, `/api/v1/namespaces/${namespace}/secrets/${secretName}`, optional))?.data ?? {}
-    for (const [key, value] of Object.entries(data)) put(key, Buffer.from(value, 'base64'))
+    for (const [key, value] of Object.entries<string>(data)) put(key, Buffer.from(value, 'base64'))
     return
   }
   if (volume.projected === undefined) throw new Error(`volume ${volume.name}: this kind is not known here`)
@@ -51,11 +77,7 @@ function share(folder: string, { spec }: Pod, mode: number): void {
   chmodSync(folder, group === undefined ? mode : 0o2775)
 }
 
-async function read(
-  { request }: Pick<ClusterAccess, 'request'>,
-  path: string,
-  optional = false,
-): Promise<{ readonly data?: Readonly<Record<string, string>> } | undefined> {
+async function read({ request }: Pick<ClusterAccess, 'request'>, path: string, optional = false): Promise<any> {
   const { status, body } = await request('GET', path)
   if (status === 200) return body
   if (status === 404 && optional) return undefined

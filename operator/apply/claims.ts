@@ -50,8 +50,7 @@ export function createClaims() {
     if (before?.granted !== granted || before.wanted !== wanted) {
       remove(claimant.key)
       state++
-      for (const place of [...placesOf(granted), ...placesOf(wanted)])
-        places.set(place, (places.get(place) ?? new Set()).add(claimant.key))
+      for (const place of [...placesOf(granted), ...placesOf(wanted)]) places.set(place, (places.get(place) ?? new Set()).add(claimant.key))
     }
     entries.set(claimant.key, { claimant, granted, wanted, undisputedAt: undisputed ? state : undefined })
   }

@@ -38,7 +38,11 @@ export async function listOwned(client: Client, label?: string): Promise<readonl
 }
 
 /** The plan that the operator would make now. */
-export async function readPlan(client: Client, boot: KubeObject, { desired, owner, claim }: Pick<Compiled, 'desired' | 'owner' | 'claim'>): Promise<Plan> {
+export async function readPlan(
+  client: Client,
+  boot: KubeObject,
+  { desired, owner, claim }: Pick<Compiled, 'desired' | 'owner' | 'claim'>,
+): Promise<Plan> {
   const owned = await listOwned(client, owner.label)
   const known = new Map(owned.map((object) => [identityOf(object), object]))
   const read = await readObjects(

@@ -10,7 +10,7 @@ import { createWorkQueue, type WorkQueueObserver } from '../../runtime/work-queu
 import { runWorkers, type WorkerObserver } from '../../runtime/worker.ts'
 import { OWNER_LABEL } from '../api/slimeboot.ts'
 import { createClaims, oldestFirst } from '../apply/claims.ts'
-import { createContests } from '../apply/contest.ts'
+import { createContests } from '../../runtime/contest.ts'
 import { createLive } from '../apply/live.ts'
 import { createNormalForms } from '../apply/normal-form.ts'
 import { claimedOwner, ownerOfKey } from '../apply/ownership.ts'
@@ -72,7 +72,7 @@ export function createController(options: ControllerOptions) {
   }
   const pruner = createPruner({ client, live, settleMs: meshSettle, onRemoved })
   const compiler = createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults })
-  const finalizer = createFinalizer({ client, boots, live, pruner, rendered: (boot) => compiler.rendered(boot) })
+  const finalizer = createFinalizer({ client, boots, live, pruner, rendered: (boot) => compiler.rendered(boot), onRemoved })
   const preflight = createPreflight({ client, kindMissing: live.kindMissing })
   const { reconcile } = createReconciler({
     client,

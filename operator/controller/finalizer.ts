@@ -23,12 +23,14 @@ export interface FinalizerDependencies {
   readonly pruner: Pruner
   /** What the SlimeBoot renders as it is now; nothing where its spec is invalid. */
   readonly rendered: (boot: KubeObject) => readonly KubeObject[]
+  /** An object of a SlimeBoot is gone with it: what is remembered of it can be forgotten. */
+  readonly onRemoved: (object: KubeObject) => void
 }
 
 /** What was deleted is looked for again after this time. */
 const LOOK_MS = 1000
 
-export function createFinalizer({ client, boots, live, pruner, rendered }: FinalizerDependencies) {
+export function createFinalizer({ client, boots, live, pruner, rendered, onRemoved }: FinalizerDependencies) {
   const remains = createRemains({ client, live, rendered })
   /** By key the uid of a SlimeBoot that was let go: it is in the cache until the watch tells that it is gone. */
   const released = new Map<string, string | undefined>()
@@ -118,6 +120,8 @@ export function createFinalizer({ client, boots, live, pruner, rendered }: Final
       }
       released.set(key, boot.metadata.uid)
       pruner.forget(key)
+      // also of what was not there to be deleted
+      for (const object of rendered(boot)) onRemoved(object)
       return { ...base, deleted }
     },
   }

@@ -39,6 +39,7 @@ export const LAZYLOAD_ROLE: Role = {
     rule(ISTIO, ['sidecars'], ['list', 'watch', 'create', 'patch', 'delete'], 'Write the Sidecar of each fence.'),
     rule(ISTIO, ['virtualservices', 'serviceentries'], ['list', 'watch'], 'Follow the destinations behind a learned host.'),
     rule('', ['services', 'namespaces'], ['list', 'watch'], 'Fence Services by label; tell which host belongs to which Service.'),
+    rule('', ['services', 'namespaces'], ['get'], 'Look whether labels really ask for a fence no more, before it is removed.'),
     rule('discovery.k8s.io', ['endpointslices'], ['list', 'watch'], 'Tell which Service an address in the access log belongs to.'),
     rule('', ['events'], ['create'], 'Tell on the fence what happened.'),
     ...OLDER_IMAGES,

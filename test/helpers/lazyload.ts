@@ -8,10 +8,13 @@ import { createInterface } from 'node:readline'
 import { randomBytes } from 'node:crypto'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
 import type { NetworkPod, PodNetwork } from '../../local-cluster/mesh/network.ts'
-import { SERVICE_FENCE, SIDECAR } from '../../lazyload/kinds.ts'
+import { GLOBAL_SIDECAR, SERVICE_FENCE, SIDECAR } from '../../lazyload/kinds.ts'
 import type { FenceStatus } from '../../lazyload/fence/fence.ts'
-import type { Client } from '../../runtime/client.ts'
+import { type Client, createClient } from '../../runtime/client.ts'
+import { hasCode } from '../../runtime/errors.ts'
+import { loadKubeConfig } from '../../runtime/kubeconfig.ts'
 import type { JsonObject, KubeObject } from '../../runtime/object.ts'
+import { createTransport } from '../../runtime/transport.ts'
 import { eventually } from './eventually.ts'
 
 const MAIN = join(import.meta.dirname, '../../lazyload/main.ts')
@@ -26,6 +29,8 @@ export interface LazyloadOptions {
   readonly groups?: readonly string[]
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** False: the namespaces get no Service `global-sidecar`, which the operator makes elsewhere. */
+  readonly globalSidecar?: boolean
   /** Runs inside this pod, on its usual ports. */
   readonly inside?: { readonly network: Pick<PodNetwork, 'kubeconfigInside'>; readonly pod: Pick<NetworkPod, 'command' | 'app'> }
 }
@@ -61,9 +66,12 @@ export async function startLazyload(cluster: Pick<ClusterAccess, 'kubeconfigFor'
     args = [],
     env = {},
     inside,
+    globalSidecar = inside === undefined,
   } = options
+  if (globalSidecar) await createGlobalSidecars(cluster, namespaces)
   const file = join(cluster.dir, `lazyload-${randomBytes(4).toString('hex')}.json`)
-  writeFileSync(file, JSON.stringify(inside === undefined ? withFreePorts(config) : config))
+  const quick = { ...config, general: { autoFenceGrace: '50ms', ...(config['general'] as JsonObject | undefined) } }
+  writeFileSync(file, JSON.stringify(inside === undefined ? withFreePorts(quick) : quick))
   const outside = cluster.kubeconfigFor({ name: user, groups })
   const kubeconfig = inside?.network.kubeconfigInside(outside) ?? outside
   const flags = ['--config', file, '--kubeconfig', kubeconfig, '--namespaces', namespaces.join(','), '--log-format', 'text']
@@ -130,6 +138,19 @@ export async function startLazyload(cluster: Pick<ClusterAccess, 'kubeconfigFor'
     },
     [Symbol.asyncDispose]: stop,
   }
+}
+
+async function createGlobalSidecars(cluster: Pick<ClusterAccess, 'kubeconfigFor'>, namespaces: readonly string[]): Promise<void> {
+  const kubeconfig = cluster.kubeconfigFor({ name: 'slimeboot', groups: ['system:masters'] })
+  const transport = createTransport({ loadConfig: () => loadKubeConfig(kubeconfig), userAgent: 'test' })
+  const client = createClient(transport)
+  for (const namespace of namespaces)
+    try {
+      await createService(client, namespace, GLOBAL_SIDECAR, {}, { app: 'qz-ingress' })
+    } catch (error) {
+      if (!hasCode(error, 409)) throw error
+    }
+  transport.close()
 }
 
 function withFreePorts(config: JsonObject): JsonObject {

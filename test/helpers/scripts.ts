@@ -1,7 +1,7 @@
 /** The scripts as a user runs them, and a cluster of their own: with Istio's CRDs, an istiod Deployment, and pods that run the operator. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -29,7 +29,6 @@ export interface ScriptOptions {
   /** Absent: a kubeconfig that leads nowhere. */
   readonly kubeconfig?: string
   readonly env?: Readonly<Record<string, string>>
-  readonly cwd?: string
 }
 
 /** Runs `bash ARGS…` with the kubeconfig; never throws because of an exit code. */
@@ -40,10 +39,11 @@ export async function runBash(args: readonly string[], options: ScriptOptions = 
 export async function runCommand(
   file: string,
   args: readonly string[],
-  { kubeconfig = '/nonexistent', env = {}, cwd }: ScriptOptions = {},
+  { kubeconfig = '/nonexistent', env = {} }: ScriptOptions = {},
 ): Promise<ScriptRun> {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'slimeboot-script-'))
   const child = spawn(file, [...args], {
-    cwd: cwd ?? mkdtempSync(join(tmpdir(), 'slimeboot-script-')),
+    cwd: folder.path,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], KUBECONFIG: kubeconfig, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LIMIT_MS,

@@ -1,14 +1,13 @@
 /**
  * The tutorial as its reader sees it: commands in blocks marked `sh`, what they print in blocks marked `text`. In what they print `…`
  * stands for any text within a line, and for any number of lines where it is a line; runs of spaces are one space. A block of commands
- * without a block of text after it prints nothing. `sh not-tested` marks commands for machines that the tests do not have.
+ * without a block of text after it prints nothing.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const DOCS = join(import.meta.dirname, '..', '..', 'docs')
 export const TUTORIALS = { en: join(DOCS, 'tutorial.md'), zh: join(DOCS, 'tutorial.zh.md') } as const
-const NOT_TESTED = 'sh not-tested'
 const ELISION = '…'
 
 export interface Block {
@@ -25,7 +24,6 @@ export interface Step {
   readonly commands: string
   /** With elisions; empty: nothing. */
   readonly prints: string
-  readonly tested: boolean
   readonly line: number
 }
 
@@ -53,9 +51,9 @@ export function readTutorial(file: string): Tutorial {
     } else open.lines.push(line)
   }
   const steps = blocks.flatMap(({ heading, info, text: commands, line }, index) => {
-    if (!info.startsWith('sh')) return []
+    if (info !== 'sh') return []
     const next = blocks[index + 1]
-    return [{ heading, commands, prints: next?.info === 'text' ? next.text : '', tested: info !== NOT_TESTED, line }]
+    return [{ heading, commands, prints: next?.info === 'text' ? next.text : '', line }]
   })
   const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => target).filter((target) => !target.startsWith('http'))
   return { headings, blocks, steps, links }

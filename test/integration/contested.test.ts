@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { HORIZONTAL_POD_AUTOSCALER } from '../../operator/api/kinds.ts'
+import { DELETIONS } from '../../runtime/contest.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
 import {
+  bootRef,
   changeSpec,
   conditionOf,
   createBoot,
@@ -113,6 +115,25 @@ describe('a field that two want', { concurrency: true }, () => {
     await changeSpec(stage, 'scaled', { ...spec, image: { repository: 'example.com/lazyload', tag: 'v2' } })
     await isReady(stage, 'scaled')
     assert.equal(await replicas(), 3)
+  })
+
+  test('is forgotten with its SlimeBoot: a new one of the same name has what the old one could not have', async () => {
+    const installation = await newInstallation(stage, 'again')
+    const configMap = refTo('ConfigMap', installation.home, installation.module)
+    const spec = specOf(installation, { mode: 'none' })
+    await createBoot(stage, 'again', spec)
+    await isReady(stage, 'again')
+    // one write of it was the installation
+    for (let round = 1; round < DELETIONS; round++) {
+      await stage.client.remove(configMap)
+      await stage.eventually(async () => assert.ok(await stage.client.get(configMap)))
+    }
+    await stage.client.remove(configMap)
+    await readyIs(stage, 'again', 'False', 'Contested')
+    await stage.client.remove(bootRef(stage, 'again'))
+    await stage.eventually(async () => assert.equal(await stage.client.get(bootRef(stage, 'again')), undefined))
+    await createBoot(stage, 'again', spec)
+    await isReady(stage, 'again')
   })
 
   test('are the replicas of a Deployment that somebody scaled by hand: they are put back', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { applyStep } from '../../operator/apply/apply.ts'
-import { createContests } from '../../operator/apply/contest.ts'
+import { createContests } from '../../runtime/contest.ts'
 import { ReconcileError } from '../../operator/apply/failure.ts'
 import { createNormalForms } from '../../operator/apply/normal-form.ts'
 import { markOwned, ownerOfKey } from '../../operator/apply/ownership.ts'

@@ -8,6 +8,7 @@ import type { Image } from '../../local-cluster/mesh/pod.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { assembleImage } from '../helpers/image.ts'
 import { ROOT, runCommand } from '../helpers/scripts.ts'
+import { requirePrograms } from './requirements.ts'
 
 const BOOKINFO = join(ROOT, 'local-cluster/mesh/programs/bookinfo.ts')
 const NODE = '/usr/local/bin/node'
@@ -41,7 +42,8 @@ export interface Stage extends AsyncDisposable {
 }
 
 /** Starts it all; resolves when bookinfo is ready. */
-export async function setStage(settings: readonly string[] = []): Promise<Stage> {
+export async function setStage(): Promise<Stage> {
+  requirePrograms(['kubectl', 'curl', 'bash'])
   const ours = await assembleImage()
   const image = (name: string): Image | undefined => {
     const service = /\/examples-bookinfo-(.+):/.exec(name)?.[1]
@@ -53,7 +55,7 @@ export async function setStage(settings: readonly string[] = []): Promise<Stage>
     const { entrypoint, cmd, root, user } = ours
     return { entrypoint, cmd, root, uid: Number.parseInt(user), files: { '/nodejs/bin/node': process.execPath } }
   }
-  const mesh = await startMesh({ image, settings })
+  const mesh = await startMesh({ image, settings: ['meshConfig.accessLogFile=/dev/stdout'] })
   const kubectl = async (...args: readonly string[]): Promise<string> => {
     const { code, output } = await runCommand('kubectl', args, { kubeconfig: mesh.cluster.kubeconfig })
     assert.equal(code, 0, `kubectl ${args.join(' ')}: ${output}`)

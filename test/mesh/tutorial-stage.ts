@@ -1,15 +1,10 @@
-/**
- * Where the tutorial is read: a mesh with nothing in it, a shell in a checkout, and the project's releases on a server of this machine.
- * kubectl is the real one; for `exec` and `logs`, which need a kubelet that can be called, the test does what a kubelet would.
- */
-import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+/** Where the tutorial is read: a mesh with nothing in it, a shell in a checkout, and the project's releases on a server of this machine. */
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import type { KubeletPod } from '../../local-cluster/mesh/running-pod.ts'
 import { type Mesh, startMesh } from '../../local-cluster/mesh/mesh.ts'
 import type { Image } from '../../local-cluster/mesh/pod.ts'
 import { VERSION } from '../../operator/version.ts'
@@ -17,6 +12,8 @@ import { podImages } from '../helpers/image.ts'
 import { findPrometheus } from '../helpers/prometheus-binary.ts'
 import { ROOT } from '../helpers/scripts.ts'
 import { type Shell, startShell } from '../helpers/shell.ts'
+import { installPrograms } from './reader-programs.ts'
+import { requirePrograms } from './requirements.ts'
 
 const BOOKINFO = join(ROOT, 'local-cluster/mesh/programs/bookinfo.ts')
 const NODE = '/usr/local/bin/node'
@@ -39,20 +36,18 @@ export interface TutorialStage extends AsyncDisposable {
 }
 
 export async function setTutorialStage(): Promise<TutorialStage> {
+  requirePrograms(['kubectl', 'curl', 'bash'])
   const folder = mkdtempSync(join(realpathSync(tmpdir()), 'slimeboot-tutorial-'))
   const mesh = await startMesh({ image: await images(folder) })
-  const releases = await listen(createReleases(), 0)
-  const socket = join(folder, 'kubelet.sock')
-  const kubelet = await listen(createKubeletServer(mesh), socket)
+  const releases = createReleases().listen(0, '127.0.0.1')
+  await once(releases, 'listening')
+  const programs = await installPrograms(mesh)
   for (const name of CHECKOUT) symlinkSync(join(ROOT, name), join(folder, name))
-  const bin = mkdtempSync(join(folder, 'bin-'))
-  writeFileSync(join(bin, 'kubectl'), wrapper(socket))
-  chmodSync(join(bin, 'kubectl'), 0o755)
   const base = `http://127.0.0.1:${(releases.address() as AddressInfo).port}`
   const shell = startShell({
     cwd: folder,
     env: {
-      PATH: `${bin}${delimiter}${process.env['PATH']}`,
+      PATH: `${programs.folder}${delimiter}${process.env['PATH']}`,
       HOME: folder,
       KUBECONFIG: mesh.cluster.kubeconfig,
       SLIMEBOOT_BASE_URL: base,
@@ -71,7 +66,7 @@ export async function setTutorialStage(): Promise<TutorialStage> {
     [Symbol.asyncDispose]: async () => {
       await shell[Symbol.asyncDispose]()
       releases.close()
-      kubelet.close()
+      programs[Symbol.dispose]()
       await mesh[Symbol.asyncDispose]()
       rmSync(folder, { recursive: true, force: true })
     },
@@ -113,54 +108,4 @@ function createReleases(): Server {
     if (url.startsWith(`/${TAG}/`) && existsSync(file)) response.end(readFileSync(file))
     else response.writeHead(404).end('404: Not Found')
   })
-}
-
-/** Takes the arguments of kubectl, one a line. */
-function createKubeletServer({ kubelet }: Mesh): Server {
-  return createServer((request, response) => {
-    void (async () => {
-      const [verb, ...args] = (await text(request)).split('\n')
-      const pod = podOf(kubelet.pods(), args)
-      if (verb === 'logs') return logOf(pod, args)
-      const [file = '', ...rest] = args.slice(args.indexOf('--') + 1)
-      return await pod.place.run(file, rest)
-    })().then(
-      (output) => response.end(output),
-      (error: unknown) => response.writeHead(500).end(String(error)),
-    )
-  })
-}
-
-/** The pod of `deployment/NAME` in the namespace after `-n`. */
-function podOf(pods: readonly KubeletPod[], args: readonly string[]): KubeletPod {
-  const namespace = args[args.indexOf('-n') + 1]
-  const name = args.find((word) => word.startsWith('deployment/'))?.slice('deployment/'.length)
-  const found = pods.find((pod) => pod.namespace === namespace && pod.name.startsWith(`${name}-`))
-  if (found === undefined) throw new Error(`no pod of deployment ${name} in namespace ${namespace}`)
-  return found
-}
-
-function logOf(pod: KubeletPod, args: readonly string[]): string {
-  const lines = pod.log(args[args.indexOf('-c') + 1] ?? '').split('\n')
-  const tail = args.find((word) => word.startsWith('--tail='))?.slice('--tail='.length)
-  return tail === undefined ? lines.join('\n') : `${lines.filter(Boolean).slice(-Number(tail)).join('\n')}\n`
-}
-
-function wrapper(socket: string): string {
-  const own = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'kubectl'))
-  const kubectl = own.find((file) => existsSync(file))
-  if (kubectl === undefined) throw new Error('The tutorial needs kubectl: https://kubernetes.io/docs/tasks/tools/')
-  return `#!/bin/sh
-case $1 in
-  exec | logs) exec curl -sS --fail-with-body --unix-socket ${socket} --data-binary "$(printf '%s\\n' "$@")" http://kubelet/ ;;
-esac
-exec ${kubectl} "$@"
-`
-}
-
-async function listen(server: Server, where: number | string): Promise<Server> {
-  if (typeof where === 'string') server.listen(where)
-  else server.listen(where, '127.0.0.1')
-  await once(server, 'listening')
-  return server.unref()
 }

@@ -22,7 +22,7 @@ const EXPIRED = JSON.stringify({
   object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' },
 })
 
-/** As operator/apply/contest.ts. */
+/** As runtime/contest.ts. */
 const CONTEST_MS = 5 * 60_000
 /** The network notices at last; how the operator notices by itself (after 150 s) is tested in watch.test.ts. */
 const HALF_OPEN_MS = 15_000
@@ -62,12 +62,13 @@ export async function createChurn(stage: Stage, proxy: FaultProxy, { random }: C
     present.delete(installation)
     await stage.client.remove({ type: SLIMEBOOT, namespace: stage.namespace, name: installation.name })
   }
-  /** Edits of one ConfigMap within five minutes: the third would be a contest, and the operator rightly gives in. */
-  const edits = new Map<Installation, number[]>()
-  const mayEdit = (installation: Installation): boolean => {
-    const recent = (edits.get(installation) ?? []).filter((at) => performance.now() - at < CONTEST_MS)
-    if (recent.length < 2) edits.set(installation, [...recent, performance.now()])
-    return recent.length < 2
+  /** What is done to one object within five minutes: the third edit, the tenth deletion would be a contest, and the operator rightly gives in. */
+  const done = new Map<string, number[]>()
+  const may = (installation: Installation, what: string, most: number): boolean => {
+    const key = `${installation.name} ${what}`
+    const recent = (done.get(key) ?? []).filter((at) => performance.now() - at < CONTEST_MS)
+    if (recent.length < most) done.set(key, [...recent, performance.now()])
+    return recent.length < most
   }
   const meddle = async (): Promise<void> => {
     if (present.size === 0) return
@@ -75,9 +76,10 @@ export async function createChurn(stage: Stage, proxy: FaultProxy, { random }: C
     const { home: namespace, module: name } = installation
     const configMap = { type: CONFIG_MAP, namespace, name }
     if ((await stage.client.get(configMap))?.metadata.annotations?.[OWNED_ANNOTATION] === undefined) return
-    if (random() < 0.5 && mayEdit(installation))
+    const victim = random() < 0.5 ? configMap : refTo('Service', namespace, name)
+    if (random() < 0.5 && may(installation, 'edit', 2))
       await stage.client.mergePatch(configMap, { data: { [`meddled-${Math.floor(random() * 1000)}`]: 'yes' } }, 'meddler')
-    else await stage.client.remove(random() < 0.5 ? configMap : refTo('Service', namespace, name))
+    else if (may(installation, `deletion of ${victim.type.kind}`, 5)) await stage.client.remove(victim)
   }
 
   /** What ends a fault that lasts. */

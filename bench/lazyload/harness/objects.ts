@@ -1,5 +1,5 @@
 /** What a mesh is made of: Services, the addresses of their pods, fences. */
-import { ENDPOINT_SLICE, SERVICE, SERVICE_FENCE } from '../../../lazyload/kinds.ts'
+import { ENDPOINT_SLICE, GLOBAL_SIDECAR, SERVICE, SERVICE_FENCE } from '../../../lazyload/kinds.ts'
 import { serviceHost } from '../../../lazyload/mesh/host-name.ts'
 import type { KubeObject } from '../../../runtime/object.ts'
 import type { ResourceType } from '../../../runtime/resource.ts'
@@ -53,6 +53,15 @@ export function hostOf(namespace: string, name: string): string {
 /** A pod's address, another for each index below 16 million. */
 export function address(index: number): string {
   return `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`
+}
+
+/** Namespaces with a global-sidecar each, as the operator makes it: without one there are no Sidecars. */
+export async function createServedNamespaces(
+  stage: Pick<Stage, 'client' | 'createNamespaces'>,
+  namespaces: readonly string[],
+): Promise<void> {
+  await stage.createNamespaces(namespaces)
+  await Promise.all(namespaces.map((namespace) => stage.client.create(SERVICE, service(namespace, GLOBAL_SIDECAR))))
 }
 
 /** As many at a time as the stage's client has requests in flight. */

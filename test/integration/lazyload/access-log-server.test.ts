@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { after, before, test } from 'node:test'
 import { randomBytes } from 'node:crypto'
 import { status as code } from '@grpc/grpc-js'
+import { listenForConnections } from '../../../lazyload/accesslog/connections.ts'
 import { type AccessLogServer, startAccessLogServer } from '../../../lazyload/accesslog/server.ts'
 import { LOOPBACK, messageOf, openLogStream } from '../../helpers/access-log.ts'
 import { eventually } from '../../helpers/eventually.ts'
@@ -130,5 +131,31 @@ test('connections that come and go leave no stream behind', async () => {
     await eventually(() => assert.equal(server.streams(), 100))
     for (const stream of streams) stream[Symbol.dispose]()
     await eventually(() => assert.equal(server.streams(), 0))
+  }
+})
+
+test('a sender that becomes known holds no place of the unknown ones any more', async () => {
+  const known = new Set<string>()
+  const held: Socket[] = []
+  const listening = await listenForConnections({
+    address: { host: LOOPBACK, port: 0 },
+    isKnown: (address) => known.has(address),
+    accept: (socket) => void held.push(socket),
+    onRefused: () => {},
+    patienceMs: 300,
+  })
+  const from = (localAddress: string): Socket => connect({ host: LOOPBACK, port: listening.port, localAddress }).on('error', () => {})
+  const early = Array.from({ length: 64 }, () => from(LOOPBACK))
+  await eventually(() => assert.equal(held.length, 64))
+  known.add(LOOPBACK)
+  try {
+    // refused at once while all places are taken, patiently afterwards
+    await eventually(() => {
+      from(STRANGER)
+      assert.ok(held.length > 64)
+    })
+    assert.ok(early.every((socket) => !socket.destroyed))
+  } finally {
+    listening.close()
   }
 })

@@ -4,7 +4,7 @@
  * The global-sidecar's Envoy is a client here that sends what an Envoy sends; envoy-tutorial.test.ts has a real one.
  */
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { dump, load } from 'js-yaml'
@@ -117,6 +117,10 @@ test('a container that dies is started again, and nothing is written', async () 
 test('a changed configuration rolls the pod: hardened, its log on a volume; nothing learned is lost', async () => {
   const earlier = await lazyload()
   const { generation } = (await read(SIDECAR)).metadata
+  const folder = join(kubelet.nodeRoot, 'mnt/data')
+  // the sample says to give it to lazyload's user
+  mkdirSync(folder, { recursive: true })
+  chmodSync(folder, 0o777)
   const file = join(network.dir, 'changed.yaml')
   writeFileSync(file, dump(hardened()))
   await kubectl('apply', '-f', file)
@@ -126,8 +130,7 @@ test('a changed configuration rolls the pod: hardened, its log on a volume; noth
     const { observedGeneration, ...ready } = status.conditions.find(({ type }: { type: string }) => type === 'Ready')
     assert.deepEqual([observedGeneration, ready.status], [metadata.generation, 'True'], JSON.stringify(ready))
   })
-  const log = join(network.dir, 'claims/mesh-operator/lazyload-claim/slime.log')
-  await eventually(() => assert.match(readFileSync(log, 'utf8'), /"message":"leading"/))
+  await eventually(() => assert.match(readFileSync(join(folder, 'slime.log'), 'utf8'), /"message":"leading"/))
   assert.equal((await lazyload()).log('slime'), '', 'it logs to the file instead of stdout')
   assert.equal((await read(SIDECAR)).metadata.generation, generation)
   await call('ratings')

@@ -51,6 +51,7 @@ test("a new fence gets the tutorial's Sidecar, owned by the fence", async () => 
       blockOwnerDeletion: true,
     },
   ])
+  await eventually(async () => assert.equal((await fenceOf(client, namespace, 'productpage')).status?.hosts, 0))
 })
 
 test('calls that a global-sidecar logs are learned, and widen the Sidecar, in one write each', async () => {

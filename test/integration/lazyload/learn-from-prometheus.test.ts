@@ -35,7 +35,7 @@ let prometheus: PrometheusServer
 let lazyload: Lazyload
 before(async () => {
   ;[namespace, prometheus] = await Promise.all([createNamespace(cluster, 'query'), startPrometheus()])
-  for (const name of ['productpage', 'details']) await createService(client, namespace, name)
+  for (const name of ['productpage', 'details', 'reviews', 'ratings', 'mysql']) await createService(client, namespace, name)
   const handlers = { destination: { query: TUTORIAL, type: 'Group' }, tcp: { query: TCP } }
   lazyload = await startLazyload(cluster, { namespaces: [namespace], config: configOf(handlers, '1s') })
 })
@@ -47,7 +47,7 @@ after(async () => {
 const configOf = (handlers: JsonObject, prometheusInterval: string): JsonObject => ({
   name: 'lazyload',
   metric: { prometheus: { address: prometheus.address, handlers } },
-  general: { prometheusInterval },
+  general: { prometheusInterval, prometheusAbsence: '1s' },
 })
 const full = (name: string, home = namespace): string => `${name}.${home}.svc.cluster.local`
 const keyOf = (name: string): string => `{destination_service="${full(name)}"}`
@@ -83,7 +83,14 @@ const learningOf = async (name: string): Promise<ReturnType<typeof conditionOf>>
   conditionOf(await fenceOf(client, namespace, name), 'Learning')
 
 test("the tutorial's query and handler teach what is called, a second handler adds what it knows", async () => {
-  prometheus.calls([http('productpage', 'details'), http('productpage', 'reviews'), tcp('productpage', 'mysql'), http('else', 'secret')])
+  prometheus.calls([
+    http('productpage', 'details'),
+    http('productpage', 'reviews'),
+    tcp('productpage', 'mysql'),
+    http('productpage', 'nobody'),
+    { ...http('productpage', ''), destination_service: 'my_service' },
+    http('else', 'secret'),
+  ])
   await prometheus.scraped()
   await createFence(client, namespace, 'productpage')
   await hostsAre('productpage', ['details', 'mysql', 'reviews'])
@@ -128,7 +135,7 @@ test('a query that fails harms only its fence, which says so and keeps its hosts
   await eventually(async () => assert.equal((await learningOf('broken')).status, 'True'))
 })
 
-test('a host whose series is gone waits after the first successful query and leaves with the second, from status and Sidecar', async () => {
+test('a host whose series is gone waits, and leaves after its time of absence, from status and Sidecar', async () => {
   const ref = { type: SERVICE_FENCE, namespace, name: 'productpage' }
   using history = await recordHistory(client, ref, await fenceOf(client, namespace, 'productpage'))
   prometheus.calls([http('productpage', 'details'), tcp('productpage', 'mysql'), http('productpage', 'ratings'), http('broken', 'details')])
@@ -147,6 +154,18 @@ test('a host whose series is gone waits after the first successful query and lea
     states.filter((state, index) => state !== states[index - 1]),
     ['ACTIVE of 4', 'EXPIREWAIT of 4', 'gone of 3'],
   )
+})
+
+test('a Prometheus that has lost everything takes no host away', async () => {
+  prometheus.calls([])
+  await eventually(async () => {
+    const { status, reason } = await learningOf('productpage')
+    assert.deepEqual([status, reason], ['Unknown', 'NoSamples'])
+  })
+  await isAsked('productpage', 6)
+  await hostsAre('productpage', ['details', 'mysql', 'ratings'])
+  prometheus.calls([http('productpage', 'details'), tcp('productpage', 'mysql'), http('productpage', 'ratings'), http('broken', 'details')])
+  await eventually(async () => assert.equal((await learningOf('productpage')).status, 'True'))
 })
 
 test('Prometheus that is away makes the pod unready, with the reason, and takes no host away, also when it is back', async () => {
@@ -175,6 +194,7 @@ test('Prometheus that is away makes the pod unready, with the reason, and takes 
 /** Two namespaces whose apps have the same names and call different hosts: `<namespace>/web` and `<namespace>/api`. */
 async function twins(): Promise<readonly [string, string]> {
   const homes = [await createNamespace(cluster, 'twin-a'), await createNamespace(cluster, 'twin-b')] as const
+  for (const home of homes) for (const name of ['one', 'two', 'three', 'four']) await createService(client, home, name)
   for (const home of homes) for (const name of ['web', 'api']) await createFence(client, home, name)
   prometheus.calls([http('web', 'one', homes[0]), http('api', 'two', homes[0]), http('web', 'three', homes[1])])
   await prometheus.scraped()

@@ -64,6 +64,21 @@ test('a patch holds what is new and nothing else; what is known is not written a
   ])
 })
 
+for (const [what, rest] of [
+  ['is too large', { domains: { big: { hosts: ['x'.repeat(4_000_000)] } } }],
+  ['its schema does not allow', { hosts: 'many' }],
+] as const)
+  test(`what is learned is stored also when the rest of the status ${what}`, async () => {
+    const name = `does-not-fit-${what.length}`
+    const fence = await createFence(client, namespace, name)
+    const problems: unknown[] = []
+    const { learner } = replica(fence, { alsoStored: () => rest, onProblem: (_, error) => void problems.push(error) })
+    learner.learn(keyOf(fence), calls('a.example.com'))
+    await eventually(() => assert.equal(learner.pending(), 0))
+    assert.deepEqual(await learnedBy(name), keys('a.example.com'))
+    assert.equal(problems.length, 1)
+  })
+
 test('replicas that know nothing of each other lose nothing of each other', async () => {
   const fence = await createFence(client, namespace, 'shared')
   const [one, two] = [replica(fence), replica(fence)]

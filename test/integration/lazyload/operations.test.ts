@@ -74,8 +74,8 @@ test('the verbosity of the Kubernetes client is read and set; from 6 on its requ
   assert.equal((await lazyload.get('/log/k', 'DELETE')).status, 405)
   assert.deepEqual(await lazyload.get('/log/k?level=8', 'PUT'), { status: 200, text: 'Klog level is 8.\n' })
   await createFence(client, namespace, 'logged')
-  const line = await lazyload.logs('path=/apis/networking.istio.io/v1beta1/namespaces/')
-  assert.match(line, /request method=PATCH .*sidecars\/logged .*body=/)
+  const line = await lazyload.logs('method=POST path=/apis/networking.istio.io/v1beta1/namespaces/')
+  assert.match(line, /request method=POST .*\/sidecars .*body=.*logged/)
   assert.equal((await lazyload.get('/log/k?level=5', 'POST')).status, 200)
 })
 

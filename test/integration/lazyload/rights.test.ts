@@ -30,6 +30,7 @@ const account = (module: string): string => `system:serviceaccount:${home}:${mod
 test('two modules of one namespace do all that lazyload does, each led by a Lease of its own name', async () => {
   await using prometheus = await startQueryServer()
   prometheus.answers.set('source_app="by-metrics"', [{ destination_service: `details.${namespace}.svc.cluster.local` }])
+  await createService(client, namespace, 'details')
   await createService(client, namespace, 'by-label', { [FENCED_LABEL]: 'true' })
   await createEndpoints(client, namespace, 'by-label', ['172.17.0.80'])
   await createEndpoints(client, namespace, 'global-sidecar', [OWN_ADDRESS])

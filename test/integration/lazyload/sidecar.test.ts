@@ -176,15 +176,17 @@ test('VirtualServices are followed: short names, http, tcp and tls, changes, del
   await hostsAre('routes', [`*/${full('c')}`])
 })
 
-test('hosts of ServiceEntries are followed: a learned name of two labels is no Service while an entry has it', async () => {
+test('hosts of ServiceEntries are followed: a learned name of two labels is no Service once an entry has it, also when the entry goes', async () => {
   await createFence(client, namespace, 'external')
   const metricStatus = { [keyOfHost('example.com')]: '1', [keyOfHost('www.example.com')]: '1' }
   await client.mergePatch(refOf('external', SERVICE_FENCE), { status: { metricStatus } }, 'test', 'status')
   await hostsAre('external', ['*/example.com.svc.cluster.local', '*/www.example.com'])
   await create(SERVICE_ENTRY, 'external', { hosts: ['example.com'], ports: [{ number: 443, name: 'https', protocol: 'TLS' }] })
   await hostsAre('external', ['*/example.com', '*/www.example.com'])
+  // what a deploy makes anew is away for a moment
   await client.remove(refOf('external', SERVICE_ENTRY))
-  await hostsAre('external', ['*/example.com.svc.cluster.local', '*/www.example.com'])
+  await change('external', { host: { 'more.example.com': {} } })
+  await hostsAre('external', ['*/example.com', '*/more.example.com', '*/www.example.com'])
 })
 
 test('a deadline takes its host out when it is over, without another event', async () => {
@@ -217,6 +219,111 @@ test('a host that is none is told and left out', async () => {
     assert.deepEqual([status, reason], ['False', 'InvalidHost'])
     assert.match(message ?? '', /\*\/\*, a b/)
   })
+})
+
+test('a Service with its namespace in spec.host is told while it is not there, and followed when it is', async () => {
+  const short = `later.${namespace}`
+  await createFence(client, namespace, 'ahead', { enable: true, host: { [short]: {} } })
+  const accepted = async (): Promise<readonly unknown[]> => {
+    const { status, reason } = conditionOf(await fenceOf(client, namespace, 'ahead'), 'Accepted')
+    return [status, reason]
+  }
+  await eventually(async () => assert.deepEqual(await accepted(), ['False', 'UnknownHost']))
+  await createService(client, namespace, 'later')
+  await hostsAre('ahead', [`*/${full('later')}`])
+  await eventually(async () => assert.deepEqual(await accepted(), ['True', 'Valid']))
+})
+
+/** Refuses, in this namespace, every Sidecar that lists a host with `unwanted` in it, as Istio's webhook refuses what it takes for no host. */
+async function refuseUnwantedHosts(): Promise<AsyncDisposable> {
+  const admission = (kind: string, plural: string): ResourceType => ({
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind,
+    plural,
+    namespaced: false,
+  })
+  const policy = admission('ValidatingAdmissionPolicy', 'validatingadmissionpolicies')
+  const binding = admission('ValidatingAdmissionPolicyBinding', 'validatingadmissionpolicybindings')
+  const rule = { apiGroups: ['networking.istio.io'], apiVersions: ['*'], operations: ['CREATE', 'UPDATE'], resources: ['sidecars'] }
+  const expression = "!object.spec.egress.exists(listener, listener.hosts.exists(host, host.contains('unwanted')))"
+  const metadata = { name: namespace }
+  await client.create(policy, {
+    apiVersion: policy.apiVersion,
+    kind: policy.kind,
+    metadata,
+    spec: { matchConstraints: { resourceRules: [rule] }, validations: [{ expression, message: 'a host is unwanted' }] },
+  })
+  await client.create(binding, {
+    apiVersion: binding.apiVersion,
+    kind: binding.kind,
+    metadata,
+    spec: {
+      policyName: namespace,
+      validationActions: ['Deny'],
+      matchResources: { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } },
+    },
+  })
+  const probe = {
+    apiVersion: SIDECAR.apiVersion,
+    kind: SIDECAR.kind,
+    metadata: { name: 'probe', namespace },
+    spec: { egress: [{ hosts: ['*/unwanted'] }] },
+  }
+  await eventually(
+    async () => await assert.rejects(client.apply(SIDECAR, probe, { fieldManager: 'test', dryRun: true }), /a host is unwanted/),
+  )
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const type of [binding, policy]) await client.remove({ type, name: namespace })
+    },
+  }
+}
+
+test('a host that the API server refuses does not keep the others from the Sidecar, and the fence names it', async () => {
+  await using _ = await refuseUnwantedHosts()
+  const readyOf = async (): Promise<ReturnType<typeof conditionOf>> => conditionOf(await fenceOf(client, namespace, 'picky'), 'Ready')
+  const hosts = { a: {}, unwanted: {}, z: {} }
+  await createFence(client, namespace, 'picky', { enable: true, host: hosts })
+  await hostsAre('picky', [`*/${full('a')}`, `*/${full('z')}`])
+  await eventually(async () => {
+    const { status, reason, message } = await readyOf()
+    assert.deepEqual([status, reason], ['False', 'HostsRefused'])
+    assert.match(message ?? '', /without \*\/unwanted\..* is refused with: .*a host is unwanted/)
+  })
+  await change('picky', { host: { b: {} } })
+  await hostsAre('picky', [`*/${full('a')}`, `*/${full('b')}`, `*/${full('z')}`])
+  await change('picky', { host: { unwanted: null } })
+  await eventually(async () => assert.equal((await readyOf()).status, 'True'))
+})
+
+test('fences that select the same pods have one Sidecar, with what each of them needs', async () => {
+  for (const name of ['twin', 'twin-headless', 'elsewhere'])
+    await createService(client, namespace, name, {}, { app: name === 'elsewhere' ? name : 'twin' })
+  const workloadSelector = { fromService: true }
+  for (const name of ['elsewhere', 'twin', 'twin-headless'])
+    await createFence(client, namespace, name, { enable: true, workloadSelector, host: { [`for-${name}`]: {} } })
+  await hostsAre('twin', [`*/${full('for-twin-headless')}`, `*/${full('for-twin')}`])
+  await hostsAre('elsewhere', [`*/${full('for-elsewhere')}`])
+  await isGone('twin-headless')
+  await eventually(async () => {
+    const [first, other] = await Promise.all(
+      ['twin', 'twin-headless'].map(async (name) => conditionOf(await fenceOf(client, namespace, name), 'Ready')),
+    )
+    assert.deepEqual([first?.reason, other?.status, other?.reason], ['SidecarApplied', 'True', 'SidecarShared'])
+    assert.match(first?.message ?? '', /those of twin-headless/)
+    assert.match(other?.message ?? '', /^Sidecar twin holds/)
+  })
+  const learned = { status: { metricStatus: { [keyOfHost('learned.example.com')]: '1' } } }
+  await client.mergePatch(refOf('twin-headless', SERVICE_FENCE), learned, 'test', 'status')
+  await hostsAre('twin', [`*/${full('for-twin-headless')}`, `*/${full('for-twin')}`, '*/learned.example.com'])
+  await change('twin', { enable: false })
+  await isGone('twin')
+  await hostsAre('twin-headless', [`*/${full('for-twin-headless')}`, '*/learned.example.com'])
+  await change('twin', { enable: true })
+  await isGone('twin-headless')
+  await client.mergePatch(refOf('twin-headless', SERVICE), { spec: { selector: { app: 'other' } } }, 'kubectl-edit')
+  await hostsAre('twin-headless', [`*/${full('for-twin-headless')}`, '*/learned.example.com'])
+  await hostsAre('twin', [`*/${full('for-twin')}`])
 })
 
 test('nothing is written while nothing changes', async () => {

@@ -44,7 +44,10 @@ describe('of two SlimeBoots that want the same object', () => {
     claims.claim(C, objects('y'))
     assert.equal(claims.claim(A, objects('x', 'y')).length, 1)
     assert.deepEqual(said(claims.claim(B, objects('x'))), ['ns/a: x'])
-    assert.deepEqual(claims.claim(B, objects('x'), () => objects('x')), [])
+    assert.deepEqual(
+      claims.claim(B, objects('x'), () => objects('x')),
+      [],
+    )
   })
 
   test('a claim that was refused grants nothing, not even its undisputed part, and keeps what was granted before', () => {
@@ -63,7 +66,10 @@ describe('of two SlimeBoots that want the same object', () => {
     assert.deepEqual(claims.release(C.key, wanted), [])
     assert.deepEqual(claims.claim(C, wanted), [])
     // A lives with y, as after a restart: its claim stands although y is granted to C
-    assert.deepEqual(claims.claim(A, objects('y'), () => objects('y')), [])
+    assert.deepEqual(
+      claims.claim(A, objects('y'), () => objects('y')),
+      [],
+    )
     assert.deepEqual(said(claims.claim(C, wanted)), ['ns/a: y'])
     assert.deepEqual(said(claims.claim(C, wanted)), ['ns/a: y'])
     claims.release(A.key)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createContests, DELETIONS } from '../../../operator/apply/contest.ts'
+import { createContests, DELETIONS } from '../../../runtime/contest.ts'
 
 const MINUTE = 60_000
 const SUBJECT = 'v1/Service/a/b /spec/selector'

@@ -1,7 +1,7 @@
 /** Which Services are fenced (spec 4, fixture 7), and which fences are in scope (spec 2.9, fixture 11). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FENCED_LABEL, isFenced, wantsFence } from '../../../lazyload/auto-fence/decision.ts'
+import { FENCED_LABEL, isFenced, type Verdict, verdictOn } from '../../../lazyload/auto-fence/decision.ts'
 import { readAutoFence } from '../../../lazyload/auto-fence/config.ts'
 import { type LabelSelector, matchesSelector, readLabelSelector } from '../../../lazyload/auto-fence/label-selector.ts'
 import { readConfig } from '../../../lazyload/config-reader.ts'
@@ -9,23 +9,23 @@ import { createScope } from '../../../lazyload/fence/scope.ts'
 import { slimService } from '../../../lazyload/mesh/known-hosts.ts'
 import type { KubeObject } from '../../../runtime/object.ts'
 
-for (const [service, namespace, fenced] of [
-  ['true', undefined, true],
-  ['true', 'false', true],
-  ['false', 'true', false],
-  ['false', undefined, false],
-  [undefined, 'true', true],
-  ['maybe', 'true', true],
-  [undefined, undefined, false],
-  [undefined, 'maybe', false],
-  ['', 'false', false],
+for (const [service, namespace, verdict] of [
+  ['true', undefined, 'yes'],
+  ['true', 'false', 'yes'],
+  ['false', 'true', 'no'],
+  ['false', undefined, 'no'],
+  [undefined, 'true', 'yes'],
+  ['maybe', 'true', 'yes'],
+  [undefined, undefined, 'unasked'],
+  [undefined, 'maybe', 'unasked'],
+  ['', 'false', 'no'],
 ] as const) {
-  test(`Service label ${service}, namespace label ${namespace}: ${fenced}`, () => assert.equal(isFenced(service, namespace), fenced))
+  test(`Service label ${service}, namespace label ${namespace}: ${verdict}`, () => assert.equal(isFenced(service, namespace), verdict))
 }
 
 test('defaultFence decides where no label does', () => {
-  assert.equal(isFenced(undefined, undefined, true), true)
-  assert.equal(isFenced(undefined, 'false', true), false)
+  assert.equal(isFenced(undefined, undefined, true), 'yes')
+  assert.equal(isFenced(undefined, 'false', true), 'no')
 })
 
 const labels = { [FENCED_LABEL]: 'true' }
@@ -39,19 +39,19 @@ const options = {
   selectors: undefined,
   system: new Set(['istio-system', 'kube-system']),
 }
-const wants = (name: string, namespace: string, spec: unknown = { selector: { app: 'x' } }, more = {}): boolean =>
-  wantsFence(service(name, namespace, spec), namespaceOf(namespace), { ...options, ...more })
+const wants = (name: string, namespace: string, spec: unknown = { selector: { app: 'x' } }, more = {}): Verdict =>
+  verdictOn(service(name, namespace, spec), namespaceOf(namespace), { ...options, ...more })
 
 test('never fenced: no selector, ExternalName, the global-sidecar, system and excluded namespaces', () => {
-  assert.equal(wants('svc', 'apps'), true)
-  assert.equal(wants('kubernetes', 'apps', {}), false)
-  assert.equal(wants('svc', 'apps', { selector: {} }), false)
-  assert.equal(wants('svc', 'apps', { selector: { app: 'x' }, type: 'ExternalName' }), false)
-  assert.equal(wants('global-sidecar', 'apps'), false)
-  assert.equal(wants('svc', 'istio-system'), false)
-  assert.equal(wants('svc', 'off'), false)
-  assert.equal(wants('svc', 'apps', { selector: { app: 'x' } }, { included: ['only'] }), false)
-  assert.equal(wants('svc', 'only', { selector: { app: 'x' } }, { included: ['only'] }), true)
+  assert.equal(wants('svc', 'apps'), 'yes')
+  assert.equal(wants('kubernetes', 'apps', {}), 'unasked')
+  assert.equal(wants('svc', 'apps', { selector: {} }), 'unasked')
+  assert.equal(wants('svc', 'apps', { selector: { app: 'x' }, type: 'ExternalName' }), 'unasked')
+  assert.equal(wants('global-sidecar', 'apps'), 'no')
+  assert.equal(wants('svc', 'istio-system'), 'no')
+  assert.equal(wants('svc', 'off'), 'no')
+  assert.equal(wants('svc', 'apps', { selector: { app: 'x' } }, { included: ['only'] }), 'no')
+  assert.equal(wants('svc', 'only', { selector: { app: 'x' } }, { included: ['only'] }), 'yes')
 })
 
 function selector(text: object): LabelSelector {
@@ -81,8 +81,8 @@ for (const [what, text, matches] of [
 
 test('managementSelectors choose namespaces, one of them is enough', () => {
   const selectors = [selector({ matchLabels: { [FENCED_LABEL]: 'true' } }), selector({ matchLabels: { env: 'prod' } })]
-  assert.equal(wants('svc', 'apps', undefined, { selectors }), true)
-  assert.equal(wants('svc', 'apps', undefined, { selectors: selectors.slice(1) }), false)
+  assert.equal(wants('svc', 'apps', undefined, { selectors }), 'yes')
+  assert.equal(wants('svc', 'apps', undefined, { selectors: selectors.slice(1) }), 'unasked')
   const none = readAutoFence(readConfig({ managementSelectors: [] }))
   assert.equal(none.selectors, undefined, 'an empty list says nothing')
 })

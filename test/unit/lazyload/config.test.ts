@@ -40,7 +40,7 @@ test("the tutorial's accesslog snippet is enough: every other key has its defaul
       metricsAddress: { port: 8080 },
       leaderElection: undefined,
       log: 'info',
-      autoFence: { enabled: true, defaultFence: false, included: [], excluded: [], selectors: undefined },
+      autoFence: { enabled: true, defaultFence: false, included: [], excluded: [], selectors: undefined, graceMs: 10_000 },
       stableHosts: [],
       aliases: [],
       maxIdleMs: undefined,
@@ -197,6 +197,18 @@ test('a duration has a unit and is not 0', () => {
   assert.deepEqual(['500ms', '1.5s', '5m', '24h', ''].map(maxIdle), [500, 1500, 300_000, 86_400_000, undefined])
   for (const wrong of ['0s', '5', 5, '-1s', 'soon'])
     assert.throws(() => maxIdle(wrong), /general\.maxIdle must be a duration/, String(wrong))
+})
+
+test('rounds of queries are at most a day apart, and a host is missed by two answers at least', () => {
+  const timesOf = (general: object): readonly unknown[] => {
+    const { prometheus } = parse({ metric: PROMETHEUS, general })
+    return [prometheus?.intervalMs, prometheus?.absenceMs]
+  }
+  assert.deepEqual(timesOf({}), [30_000, 24_000])
+  assert.deepEqual(timesOf({ prometheusInterval: '4m', prometheusAbsence: '1m' }), [240_000, 192_000])
+  assert.deepEqual(timesOf({ prometheusAbsence: '5m' }), [30_000, 300_000])
+  for (const key of ['prometheusInterval', 'prometheusTimeout'])
+    assert.throws(() => timesOf({ [key]: '600h' }), new RegExp(`general\\.${key} must be at most 24h, got "600h"`))
 })
 
 test('a module of another kind is refused', () => {

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { computeDomains, type DomainInput } from '../../../lazyload/fence/domains.ts'
 import { type Domains, type FenceSpec, specOf } from '../../../lazyload/fence/fence.ts'
+import { MAX_LEARNED } from '../../../lazyload/learn/learner.ts'
 import { hostOfKey, keyOfHost } from '../../../lazyload/learn/metric-key.ts'
+import { createGoneSince } from '../../../lazyload/mesh/gone-since.ts'
 
 const NOW = Date.parse('2026-01-01T00:00:00Z')
 const DETAILS = 'details.default.svc.cluster.local'
@@ -16,7 +18,7 @@ const BASE: DomainInput = {
   previous: {},
   source: 'prometheus',
   observation: undefined,
-  intervalMs: 30_000,
+  absenceMs: 300_000,
   maxIdleMs: undefined,
   now: NOW,
   destinationsOf: () => [],
@@ -24,10 +26,15 @@ const BASE: DomainInput = {
   servicesWith: () => [],
   aliasesOf: () => [],
   isExternal: () => false,
+  resolve: () => undefined,
 }
 const compute = (input: Partial<DomainInput>): ReturnType<typeof computeDomains> => computeDomains({ ...BASE, ...input })
 const stateOf = (domains: Domains, host = DETAILS): string | undefined => domains[host]?.status
 const learned = { [keyOfHost(DETAILS)]: '1' }
+const full = {
+  ...learned,
+  ...Object.fromEntries(Array.from({ length: MAX_LEARNED }, (_, index) => [keyOfHost(`h${index}.example.com`), '1'])),
+}
 const seen = (at: number, ...hosts: string[]): { at: number; hosts: Set<string> } => ({ at: NOW + at, hosts: new Set(hosts) })
 
 for (const [key, host] of [
@@ -54,6 +61,46 @@ test('an external host of two labels is not taken for a service', () => {
   )
 })
 
+test('a host that was learned as external stays so when its ServiceEntry is away, whoever computes it next', () => {
+  const metricStatus = { [keyOfHost('example.com')]: '1' }
+  const { domains } = compute({ metricStatus, source: 'accesslog', isExternal: () => true })
+  assert.deepEqual(Object.keys(domains), ['example.com'])
+  assert.deepEqual(compute({ metricStatus, source: 'accesslog', previous: domains }).domains, domains)
+  const named = { 'example.com': { hosts: ['example.com'], status: 'ACTIVE', source: 'host' } } as const
+  assert.deepEqual(Object.keys(compute({ metricStatus, previous: named }).domains), ['example.com.svc.cluster.local'])
+})
+
+test('what cannot be seen in full is no reason to forget: neither an answer without the host nor a Service that is not there', () => {
+  const previous = compute({ metricStatus: learned }).domains
+  const input = { metricStatus: learned, previous, observation: seen(0), blind: true }
+  assert.deepEqual(compute(input).domains, previous)
+  const blind = compute({ metricStatus: full, source: 'accesslog', absentSince: () => 0, blind: true })
+  assert.deepEqual(blind.forgotten, [])
+})
+
+test('where no place is left a host goes whose Service has been absent for an hour; before that, and with places left, it stays', () => {
+  const absentSince = (host: string): number | undefined => (host === DETAILS ? NOW - 3_599_000 : undefined)
+  const input = { metricStatus: full, source: 'accesslog', absentSince } as const
+  const before = compute(input)
+  assert.deepEqual([before.forgotten, before.changesAt], [[], NOW + 1000])
+  const after = compute({ ...input, now: NOW + 1000 })
+  assert.deepEqual([after.forgotten, stateOf(after.domains)], [[keyOfHost(DETAILS)], undefined])
+  assert.equal(stateOf(compute({ ...input, metricStatus: learned, now: NOW + 1000 }).domains), 'ACTIVE')
+})
+
+test('a Service is gone since it went; one that was never there since somebody looks', () => {
+  let now = 0
+  const gone = createGoneSince(() => now)
+  const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'svc', namespace: 'n' } }
+  now = 10
+  gone.change(service, undefined)
+  assert.deepEqual([gone.since('n/svc'), gone.since('n/never')], [10, 0])
+  now = 20
+  gone.change(undefined, service)
+  gone.change(service, undefined)
+  assert.equal(gone.since('n/svc'), 20)
+})
+
 test('a learned host is ACTIVE from when it was first seen', () => {
   const { domains } = compute({ metricStatus: learned, source: 'accesslog' })
   assert.deepEqual(domains, {
@@ -62,7 +109,7 @@ test('a learned host is ACTIVE from when it was first seen', () => {
   assert.deepEqual(compute({ metricStatus: learned, source: 'accesslog', previous: domains, now: NOW + 1e9 }).domains, domains)
 })
 
-test('with Prometheus a host leaves after two queries without it, an interval apart', () => {
+test('with Prometheus a host leaves when answers lack it for the time of absence', () => {
   let { domains } = compute({ metricStatus: learned, observation: seen(0, DETAILS) })
   assert.equal(stateOf(domains), 'ACTIVE')
   ;({ domains } = compute({ metricStatus: learned, previous: domains, observation: seen(30_000) }))
@@ -70,11 +117,11 @@ test('with Prometheus a host leaves after two queries without it, an interval ap
   assert.equal(domains[DETAILS]?.missingSince, '2026-01-01T00:00:30.000Z')
   const again = compute({ metricStatus: learned, previous: domains, observation: seen(30_000) })
   assert.equal(stateOf(again.domains), 'EXPIREWAIT', 'the same query twice is one query')
-  const soon = compute({ metricStatus: learned, previous: domains, observation: seen(31_000) })
+  const soon = compute({ metricStatus: learned, previous: domains, observation: seen(329_000) })
   assert.equal(stateOf(soon.domains), 'EXPIREWAIT', 'too soon')
   const failed = compute({ metricStatus: learned, previous: domains, now: NOW + 3_600_000 })
   assert.equal(stateOf(failed.domains), 'EXPIREWAIT', 'no answer proves nothing')
-  const gone = compute({ metricStatus: learned, previous: domains, observation: seen(60_000) })
+  const gone = compute({ metricStatus: learned, previous: domains, observation: seen(330_000) })
   assert.deepEqual(gone.domains, {})
   assert.deepEqual(gone.forgotten, [keyOfHost(DETAILS)])
 })
@@ -144,6 +191,26 @@ test('short names of the spec are completed, namespaces are kept, nonsense is to
   assert.deepEqual(Object.keys(domains), ['far/*', 'near/*', 'ratings.default.svc.cluster.local'])
   assert.deepEqual(domains['far/*']?.hosts, ['out-of.far'])
   assert.deepEqual(invalid, ['a b', 'x/y', '*', '', '*'])
+})
+
+test('a Service with its namespace is completed when it is there, told when it is not; a host of a ServiceEntry stays', () => {
+  const known: Readonly<Record<string, string>> = {
+    'details.shop': 'details.shop.svc.cluster.local',
+    'web.shop.svc': 'web.shop.svc.cluster.local',
+    'example.com': 'example.com',
+  }
+  const host = {
+    'Details.shop': null,
+    'web.shop.svc': null,
+    'example.com': null,
+    'typo.shop': null,
+    'typo.shop.svc': null,
+    'a.b.example.com': null,
+  }
+  const { domains, invalid, unknown } = compute({ spec: { host }, resolve: (name) => known[name] })
+  const expected = [...Object.values(known), 'typo.shop', 'typo.shop.svc', 'a.b.example.com'].sort()
+  assert.deepEqual([Object.keys(domains), invalid, unknown], [expected, [], ['typo.shop', 'typo.shop.svc']])
+  assert.deepEqual(compute({ spec: { host }, blind: true }).unknown, [], 'what cannot be seen is not told')
 })
 
 test('a spec that an older CRD let pass is read as far as it means something', () => {

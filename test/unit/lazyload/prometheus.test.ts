@@ -4,13 +4,17 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
+import { eventually } from '../../helpers/eventually.ts'
 import { freePort } from '../../../local-cluster/ports.ts'
 import { decimalText } from '../../../lazyload/learn/metric-key.ts'
 import { createPrometheusClient, type Sample } from '../../../lazyload/prometheus/client.ts'
-import { hostsOfSamples, keyOfSample } from '../../../lazyload/prometheus/metric-status.ts'
-import { createPoller, type Finding } from '../../../lazyload/prometheus/poller.ts'
-import { fillQuery, splitByFence } from '../../../lazyload/prometheus/query.ts'
+import { appOf } from '../../../lazyload/prometheus/callers.ts'
+import type { Finding } from '../../../lazyload/prometheus/finding.ts'
+import { type HostLookup, keyOfSample, readSamples } from '../../../lazyload/prometheus/metric-status.ts'
+import { createPoller } from '../../../lazyload/prometheus/poller.ts'
+import { type Caller, fillQuery, splitByFence } from '../../../lazyload/prometheus/query.ts'
 
+const callerOf = (key: string): Caller => ({ key, app: key.split('/')[1]! })
 const sample = (labels: Readonly<Record<string, string>>, value = '1'): Sample => ({ labels, value })
 
 test('variables are filled in wherever they are', () => {
@@ -48,32 +52,72 @@ test('values are decimal, without exponent', () => {
   assert.deepEqual([3, 2.5, 1e21, 1e-7].map(decimalText), ['3', '2.5', '1000000000000000000000', '0.0000001'])
 })
 
-test('samples that tell of no host are left out', () => {
+/** A mesh that knows every Service but `gone`. */
+const LOOKUP: HostLookup = {
+  isExternal: () => false,
+  resolve: (name, namespace) =>
+    name.startsWith('gone') ? undefined : name.includes('.') ? name : `${name}.${namespace}.svc.cluster.local`,
+}
+
+test('samples tell of the hosts that the mesh knows; the others are named, but not learned', () => {
   const samples = [
     sample({ destination_service: 'reviews' }, '2.5'),
     sample({ destination_service: 'unknown' }),
-    sample({ code: '200' }),
-    sample({}),
+    sample({ destination_service: 'gone.shop.svc.cluster.local:80' }),
+    sample({ destination_service: 'my_service' }),
+    sample({ destination_service: 'a"b' }),
+    sample({ destination_service: 'gone.com' }),
   ]
-  assert.deepEqual([...hostsOfSamples(samples, 'default', () => false)], [['reviews.default.svc.cluster.local', 2.5]])
+  const { hosts, named, unreadable } = readSamples(samples, 'default', LOOKUP)
+  assert.deepEqual([...hosts], [['reviews.default.svc.cluster.local', 2.5]])
+  assert.deepEqual(
+    [...named],
+    ['reviews.default.svc.cluster.local', 'gone.shop.svc.cluster.local', 'gone.com.svc.cluster.local', 'gone.com'],
+  )
+  assert.equal(unreadable, undefined)
 })
+
+test('a sample without labels is a series without a destination, unless the query gives nothing else', () => {
+  const some = readSamples([sample({ destination_service: 'reviews' }), sample({})], 'default', LOOKUP)
+  assert.deepEqual([some.named.size, some.unreadable], [1, undefined])
+  assert.equal(readSamples([sample({})], 'default', LOOKUP).unreadable, '{}')
+})
+
+for (const labels of [{ code: '200' }, { destination_service: 'a', code: '200' }, { __name__: 'm', destination_service: 'a' }])
+  test(`a sample ${keyOfSample(sample(labels))} is not readable`, () => {
+    const reading = readSamples([sample({ destination_service: 'reviews' }), sample(labels)], 'default', LOOKUP)
+    assert.deepEqual([[...reading.hosts.keys()], reading.unreadable], [['reviews.default.svc.cluster.local'], keyOfSample(sample(labels))])
+  })
 
 test('samples of an aggregated query go to the fence that their labels name', () => {
   const of = (source_app: string, source_workload_namespace?: string): Sample =>
     sample({ destination_service: 'x', source_app, ...(source_workload_namespace === undefined ? {} : { source_workload_namespace }) })
-  const split = splitByFence(
-    [of('a', 'one'), of('a', 'two'), of('b', 'one'), of('b'), of('a'), of('nobody', 'one')],
-    ['one/a', 'two/a', 'one/b'],
-  )
+  const fences = [callerOf('one/a'), callerOf('two/a'), callerOf('one/b'), { key: 'one/b-headless', app: 'b' }, callerOf('one/idle')]
+  const share = splitByFence([of('a', 'one'), of('a', 'two'), of('b', 'one'), of('b'), of('a'), of('nobody', 'one')], fences)
   assert.deepEqual(
-    [...split].map(([key, samples]) => [key, samples.length]),
+    fences.map((fence) => [fence.key, share(fence).samples.length, share(fence).problem?.reason]),
     [
-      ['one/a', 1],
-      ['two/a', 1],
-      ['one/b', 2],
+      ['one/a', 1, 'UnattributedSamples'],
+      ['two/a', 1, 'UnattributedSamples'],
+      ['one/b', 2, undefined],
+      ['one/b-headless', 2, undefined],
+      ['one/idle', 0, undefined],
     ],
   )
-  assert.deepEqual(split.get('one/a'), [sample({ destination_service: 'x' })])
+  assert.deepEqual(share(fences[0]!).samples, [sample({ destination_service: 'x' })])
+})
+
+test('an aggregated query that does not say whose its samples are is no answer for anybody', () => {
+  const share = splitByFence([sample({ destination_service: 'x' })], [callerOf('one/a')])
+  assert.equal(share(callerOf('one/a')).problem?.reason, 'UnattributedSamples')
+  assert.equal(splitByFence([], [callerOf('one/a')])(callerOf('one/a')).problem, undefined)
+})
+
+test('a fence is asked for by the label of its pods, which need not be its name', () => {
+  assert.equal(appOf('cart-svc', { app: 'cart' }, 'app'), 'cart')
+  assert.equal(appOf('cart-svc', { name: 'cart' }, 'app'), 'cart-svc')
+  assert.equal(appOf('cart-svc', undefined, 'app'), 'cart-svc')
+  assert.equal(appOf('cart-svc', { app: '"} or vector(1) or x{a="' }, 'app'), 'cart-svc', 'no value of a label can be')
 })
 
 let answer: (query: string) => { readonly code?: number; readonly body: unknown } = () => ({ body: {} })
@@ -135,6 +179,7 @@ async function round(
   fences: readonly string[],
   handlers: readonly { readonly query: string; readonly aggregate?: boolean }[],
   concurrency = 4,
+  knowsHosts: (key: string) => boolean = () => false,
 ): Promise<Round> {
   asked.length = 0
   mostOpen = 0
@@ -148,8 +193,9 @@ async function round(
       intervalMs: 60_000,
       concurrency,
     },
-    fences: () => fences,
-    isExternal: () => false,
+    callers: () => fences.map(callerOf),
+    ...LOOKUP,
+    knowsHosts,
     onFinding: (key, finding) => {
       findings.set(key, finding)
       if (findings.size === fences.length) done.resolve()
@@ -194,7 +240,7 @@ test('a failure or a warning harms only its fence', async () => {
       ['n/half', false, 1],
     ],
   )
-  assert.match(findings.get('n/bad')!.problem!, /too many/)
+  assert.match(findings.get('n/bad')!.problem!.message, /too many/)
 })
 
 test('Prometheus is called away when nobody answers, not when a query is wrong or has no answer of its own', async () => {
@@ -217,6 +263,70 @@ test('where nobody answers a round ends early, and every fence has the reason', 
     [...findings.values()].filter(({ complete, problem, hosts }) => complete || problem === undefined || hosts.size > 0),
     [],
   )
+})
+
+const NOTHING = vector()
+const reasons = ({ findings }: Round): unknown =>
+  [...findings.keys()].sort().map((key) => [key, findings.get(key)?.complete, findings.get(key)?.problem?.reason])
+
+test('a round without a sample for any fence that knows hosts proves nothing; one sample makes it an answer', async () => {
+  const knows = (key: string): boolean => key !== 'n/new'
+  answer = (query) => ({ body: query === 'new' ? vector('details') : NOTHING })
+  assert.deepEqual(reasons(await round(['n/a', 'n/b', 'n/new'], [{ query: '$source_app' }], 4, knows)), [
+    ['n/a', false, 'NoSamples'],
+    ['n/b', false, 'NoSamples'],
+    ['n/new', true, undefined],
+  ])
+  answer = (query) => ({ body: query === 'b' ? vector('details') : NOTHING })
+  assert.deepEqual(reasons(await round(['n/a', 'n/b'], [{ query: '$source_app' }], 4, knows)), [
+    ['n/a', true, undefined],
+    ['n/b', true, undefined],
+  ])
+})
+
+test('an answer that cannot be read is not complete, and what can be read of it is learned', async () => {
+  answer = () => ({
+    body: {
+      status: 'success',
+      data: {
+        resultType: 'vector',
+        result: [
+          { metric: { destination_service: 'details' }, value: [1, '1'] },
+          { metric: { destination_service: 'reviews', code: '200' }, value: [1, '1'] },
+        ],
+      },
+    },
+  })
+  const found = await round(['n/a'], [{ query: '$source_app' }])
+  assert.deepEqual(reasons(found), [['n/a', false, 'UnreadableSamples']])
+  assert.deepEqual([...found.findings.get('n/a')!.hosts.keys()], ['details.n.svc.cluster.local'])
+})
+
+test('a fence that is asked for alone is judged by itself: what it lacks is seen in the next round', async () => {
+  answer = () => ({ body: NOTHING })
+  const stop = new AbortController()
+  const told: string[] = []
+  let known: readonly string[] = ['n/a', 'n/b']
+  const queries = (): string => [...asked].sort().join(' ')
+  asked.length = 0
+  const poller = createPoller({
+    client: client(),
+    config: { handlers: [{ name: 'h', query: '$source_app', aggregate: false }], intervalMs: 60_000, concurrency: 4 },
+    callers: () => known.map(callerOf),
+    ...LOOKUP,
+    knowsHosts: (key) => key !== 'n/c',
+    onFinding: (key, { problem }) => void told.push(`${key} ${problem?.reason}`),
+  })
+  const running = poller.run(stop.signal)
+  await eventually(() => assert.deepEqual([...told].sort(), ['n/a NoSamples', 'n/b NoSamples']))
+  told.length = 0
+  known = [...known, 'n/c']
+  for (const key of ['n/a', 'n/c', 'n/gone']) poller.askSoon(key)
+  await eventually(() => assert.equal(queries(), 'a a b c'))
+  await eventually(() => assert.deepEqual(told, ['n/c undefined']))
+  stop.abort()
+  await running
+  assert.deepEqual(told, ['n/c undefined'])
 })
 
 test('an aggregated query is asked once for all fences', async () => {

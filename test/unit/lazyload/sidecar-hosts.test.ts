@@ -120,3 +120,9 @@ test('the pods are those that the fence names, then those of its Service, then t
   assert.equal(workloadLabels('x', { workloadSelector: { fromService: true } }, 'app', {}), undefined)
   assert.deepEqual(workloadLabels('x', { workloadSelector: null }, 'service', { s: 't' }), { service: 'x' })
 })
+
+test('hosts to keep stand among the dependencies, none of them twice, and those of every Sidecar stay last', () => {
+  const [istio, ...rest] = sidecarHosts({}, 'default', config)
+  const keep = ['*/b.example.com', istio!, '*/a.example.com', '*/b.example.com']
+  assert.deepEqual(sidecarHosts({}, 'default', config, keep), ['*/a.example.com', '*/b.example.com', istio, ...rest])
+})

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ComputedDomains } from '../../../lazyload/fence/domains.ts'
 import type { FenceCondition, FenceStatus } from '../../../lazyload/fence/fence.ts'
-import { type StatusInput, statusPatch } from '../../../lazyload/fence/status.ts'
+import { MAX_SELECTED, type StatusInput, statusPatch } from '../../../lazyload/fence/status.ts'
 import { MAX_LEARNED } from '../../../lazyload/learn/learner.ts'
 import { keyOfHost } from '../../../lazyload/learn/metric-key.ts'
 import type { JsonObject, KubeObject } from '../../../runtime/object.ts'
@@ -12,7 +12,7 @@ const NOW = new Date('2026-01-01T00:00:00.500Z')
 const LATER = new Date('2026-01-01T01:00:00Z')
 const DETAILS = 'details.default.svc.cluster.local'
 const DOMAIN = { hosts: [DETAILS], status: 'ACTIVE', source: 'accesslog', learnedAt: '2026-01-01T00:00:00.000Z' } as const
-const EMPTY: ComputedDomains = { domains: {}, forgotten: [], changesAt: undefined, invalid: [] }
+const EMPTY: ComputedDomains = { domains: {}, forgotten: [], changesAt: undefined, invalid: [], unknown: [] }
 
 const fenceWith = (status: JsonObject = {}, spec: JsonObject = { enable: true }): KubeObject => ({
   apiVersion: 'microservice.slime.io/v1alpha1',
@@ -69,6 +69,32 @@ test('what is forgotten is taken out with the version that was looked at, so tha
   })
 })
 
+test('what selectors and routes bring is stored up to a bound, what was learned is stored whole; all are counted', () => {
+  const many = (count: number, prefix: string): readonly string[] =>
+    Array.from({ length: count }, (_, index) => `${prefix}${index}.example.com`)
+  const domains = Object.fromEntries([
+    ...many(MAX_SELECTED + 1, 's').map((host) => [host, { hosts: [host], status: 'ACTIVE', source: 'labelSelector' }] as const),
+    ...many(MAX_LEARNED, 'l').map((host) => [host, { ...DOMAIN, hosts: [host] }] as const),
+    ['routed', { ...DOMAIN, hosts: many(200, 'r') }] as const,
+  ])
+  const status = statusIn(patchOf({ computed: { ...EMPTY, domains } }))
+  assert.deepEqual(
+    [Object.keys(status.domains ?? {}).length, status.domains?.['routed']?.hosts?.length],
+    [MAX_SELECTED + MAX_LEARNED + 1, 50],
+  )
+  assert.equal(status.hosts, MAX_SELECTED + 1 + MAX_LEARNED + 200)
+})
+
+test('messages do not grow with what they tell of', () => {
+  const invalid = Array.from({ length: 5000 }, (_, index) => `${'x'.repeat(1000)} ${index}`)
+  const failure = 'x'.repeat(1e6)
+  for (const input of [
+    { computed: { ...EMPTY, invalid, unknown: invalid } },
+    { sidecar: { kind: 'failed', reason: 'Invalid', failure } },
+  ] as const)
+    for (const { message } of statusIn(patchOf(input)).conditions ?? []) assert.ok(message.length < 10_000, `${message.length}`)
+})
+
 test('when a host was last learned stays known after the host has left', () => {
   const fence = fenceWith({ lastLearned: DOMAIN.learnedAt, domains: { [DETAILS]: DOMAIN } })
   const { lastLearned, domains } = statusIn(patchOf({ fence }))
@@ -77,13 +103,19 @@ test('when a host was last learned stays known after the host has left', () => {
 
 for (const [what, input, type, status, reason] of [
   ['a foreign Sidecar', { sidecar: { kind: 'foreign' } }, 'Ready', 'False', 'SidecarForeign'],
+  ['a contest', { sidecar: { kind: 'contested', manager: 'gitops', retryMs: 1 } }, 'Ready', 'False', 'Contested'],
+  ['no global-sidecar', { sidecar: { kind: 'unserved', home: 'default', hasSidecar: false } }, 'Ready', 'False', 'NoGlobalSidecar'],
+  ['what may not be seen', { sidecar: { kind: 'unseen', resources: ['services'], hasSidecar: true } }, 'Ready', 'Unknown', 'KindsUnseen'],
+  ['nobody who logs', { queryProblem: { reason: 'NoLogSource', message: 'x' } }, 'Learning', 'False', 'NoLogSource'],
   ['a Service that is not there', { sidecar: { kind: 'no-service' } }, 'Ready', 'False', 'NoService'],
   ['no kind Sidecar', { sidecar: { kind: 'no-crd' } }, 'Ready', 'False', 'NoSidecarKind'],
   ['a refusal', { sidecar: { kind: 'failed', reason: 'Forbidden', failure: 'x' } }, 'Ready', 'False', 'Forbidden'],
   ['enable: false', { sidecar: { kind: 'disabled' }, fence: fenceWith({}, {}) }, 'Ready', 'True', 'Disabled'],
   ['enable: false', { sidecar: { kind: 'disabled' }, fence: fenceWith({}, {}) }, 'Learning', 'False', 'Disabled'],
   ['a host that is none', { computed: { ...EMPTY, invalid: ['a b'] } }, 'Accepted', 'False', 'InvalidHost'],
-  ['a query that failed', { queryProblem: 'too many samples' }, 'Learning', 'False', 'QueryFailed'],
+  ['a Service that nobody knows', { computed: { ...EMPTY, unknown: ['typo.shop'] } }, 'Accepted', 'False', 'UnknownHost'],
+  ['a query that failed', { queryProblem: { reason: 'QueryFailed', message: 'x' } }, 'Learning', 'False', 'QueryFailed'],
+  ['an answer that proves nothing', { queryProblem: { reason: 'NoSamples', message: 'x' } }, 'Learning', 'Unknown', 'NoSamples'],
   [
     'too many hosts',
     { fence: fenceWith({ metricStatus: Object.fromEntries(Array.from({ length: MAX_LEARNED }, (_, index) => [`h${index}`, '1'])) }) },

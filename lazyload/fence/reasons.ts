@@ -1,0 +1,88 @@
+/** Every reason that a condition of a fence can have, beside the API server's own: what it means and what to do. docs/troubleshooting.md is made from this table. */
+
+export const FENCE_REASONS = {
+  SidecarApplied: {
+    means: '`Ready`: the Sidecar is as it should be.',
+    remedy: 'Nothing. The message names other fences whose dependencies it holds too, because they select the same pods.',
+  },
+  SidecarShared: {
+    means: '`Ready`: another fence selects the same pods and holds the dependencies of both: Istio takes one Sidecar for a pod.',
+    remedy: 'Nothing. To part them, let `spec.workloadSelector.labels` tell the pods apart, or disable one of the fences.',
+  },
+  Disabled: { means: '`spec.enable` is not true: there is no Sidecar, and nothing is learned.', remedy: 'Set it to true.' },
+  SidecarForeign: {
+    means: 'Not `Ready`: a Sidecar of this name belongs to somebody else and is left alone.',
+    remedy: 'Delete that Sidecar, or rename the fence.',
+  },
+  HostsRefused: {
+    means:
+      "Not `Ready`: the API server (mostly Istio's webhook) refuses the Sidecar because of some hosts. They are left out, the others are in it; after ten minutes they are tried again.",
+    remedy: 'The message says which hosts and why. Correct them in `spec.host`; learned ones go by a reset of the fence.',
+  },
+  Contested: {
+    means: 'Not `Ready`: somebody else changes or deletes the Sidecar again and again. It is repaired once every ten minutes only.',
+    remedy:
+      'Let one of the two go. The message names the other: a GitOps tool that has the Sidecar among its objects, or a second lazyload module that serves the same fences (give both `global.istioRev`).',
+  },
+  NoGlobalSidecar: {
+    means:
+      'Not `Ready`: there is no Service `global-sidecar` where the fence needs it, so its pods could not reach what a Sidecar lacks. None is made; one that is there stays. Also not `Learning` with access logs.',
+    remedy:
+      'Add the namespace to `component.globalSidecar.namespace` of the SlimeBoot, or remove the fence. With `type: cluster` the module needs `global-sidecar-mode: cluster` too.',
+  },
+  KindsUnseen: {
+    means:
+      '`Ready` is Unknown: Services, VirtualServices or ServiceEntries may not be listed, or their kind has vanished. Hosts are only added to Sidecars meanwhile, and no Sidecar is made.',
+    remedy: 'Grant `list` and `watch` on what the message names. Where the kind is gone for good, restart lazyload.',
+  },
+  NoService: {
+    means: 'Not `Ready`: `spec.workloadSelector.fromService` is true, but no Service of this name selects pods.',
+    remedy: 'Create the Service, or name the pods by `spec.workloadSelector.labels`.',
+  },
+  NoSidecarKind: { means: 'Not `Ready`: the API server has no kind Sidecar.', remedy: 'Install Istio.' },
+  ApplyFailed: {
+    means: 'Not `Ready`: the Sidecar was refused without a reason; else the reason is that of the API server (`Forbidden`, `Invalid`, …).',
+    remedy: 'Mend what the message says; it is tried again with growing pauses.',
+  },
+  Valid: { means: '`Accepted`: every host in `spec` can be used.', remedy: 'Nothing.' },
+  InvalidHost: {
+    means: 'Not `Accepted`: names in `spec` that are neither host names, as Istio takes them, nor `<namespace>/*`.',
+    remedy: 'Correct those that the message lists; the others are used.',
+  },
+  UnknownHost: {
+    means: 'Not `Accepted`: `spec.host` has a name of the form `service.namespace`, and there is neither that Service nor a ServiceEntry.',
+    remedy: 'Correct the name, or create the Service; it is completed then by itself.',
+  },
+  Learning: { means: '`Learning`: hosts that are called are added.', remedy: 'Nothing.' },
+  TooManyHosts: {
+    means: 'Not `Learning`: 500 hosts are learned, no more are taken.',
+    remedy:
+      'In-cluster hosts whose Service is gone for an hour make room by themselves. See what calls hosts at random; reset the fence, or put what it needs into `spec.host`.',
+  },
+  NoLogSource: {
+    means: 'Not `Learning`: the source is the access log, and without a global-sidecar nobody sends one.',
+    remedy: 'Set `metric_source_type: prometheus`, or install a global-sidecar.',
+  },
+  QueryFailed: {
+    means: 'Not `Learning`: Prometheus does not answer, refuses the query of this fence, or warns that its answer lacks something.',
+    remedy: 'The message is what it said. Nothing is forgotten meanwhile.',
+  },
+  UnreadableSamples: {
+    means:
+      'Not `Learning`: the answer has samples with other labels than the destination. What can be read is learned, nothing is forgotten.',
+    remedy: 'Let the query of the handler end in `by (destination_service)`.',
+  },
+  UnattributedSamples: {
+    means:
+      'Not `Learning`: samples of an aggregated query do not say whose they are, because fences of several namespaces are called so. Nothing is forgotten.',
+    remedy: 'Add `source_workload_namespace` (and `source_app`) to the `by (…)` of that query.',
+  },
+  NoSamples: {
+    means:
+      '`Learning` is Unknown: Prometheus answers, but has nothing on any fence that has learned hosts. That looks like lost data, so nothing is forgotten.',
+    remedy:
+      'Look whether Prometheus was restarted without its data, whether it scrapes the proxies, and whether the query still selects what they report. Where nobody calls anybody it is so too, and harmless.',
+  },
+} as const satisfies Readonly<Record<string, { readonly means: string; readonly remedy: string }>>
+
+export type FenceReason = keyof typeof FENCE_REASONS
