@@ -108,8 +108,8 @@ function createQuerySource({ config, controller, learner, metrics, log }: Source
     ...createCallers({ ...controller.caches, ...controller, serviceLabel: config.serviceLabel }),
     isExternal: controller.caches.knownHosts.isExternal,
     resolve: controller.caches.knownHosts.resolve,
+    onHosts: learner.learn,
     onFinding: (key, finding) => {
-      learner.learn(key, finding.hosts)
       controller.take(key, finding)
       problems.tell(key, finding.problem?.message)
     },

@@ -75,7 +75,10 @@ export function createInformer(options: InformerOptions) {
   /** The newest one that a list or a watch has told. */
   let newest: string | undefined
   let synced = false
+  /** There was a list since the kind is there. */
   let listed = false
+  /** There was one before the kind went missing. */
+  let vanished = false
   let kindMissing = false
   let forbidden = false
   let heardAt = 0
@@ -93,6 +96,9 @@ export function createInformer(options: InformerOptions) {
   /** No CRD (any more): nothing of this kind exists, which is knowledge too. */
   function markMissing(): void {
     kindMissing = true
+    forbidden = false
+    vanished ||= listed
+    listed = false
     resourceVersion = undefined
     cache.clear()
     markSynced()
@@ -121,6 +127,7 @@ export function createInformer(options: InformerOptions) {
     cache.replaceAll(list.items, list.resourceVersion, rewritten)
     resourceVersion = newest = list.resourceVersion
     listed = true
+    vanished = false
     markSynced()
   }
 
@@ -166,7 +173,7 @@ export function createInformer(options: InformerOptions) {
           refusedAt = resourceVersion
         }
         if (!builtIn && error instanceof ApiError && error.unknownKind) {
-          const isNew = !kindMissing
+          const isNew = !kindMissing || forbidden
           markMissing()
           if (isNew) onProblem({ type, error, retryInMs: timing.missingKindMs })
           await sleep(jittered(timing.missingKindMs), signal)
@@ -209,7 +216,7 @@ export function createInformer(options: InformerOptions) {
      * The cache may lack what there is: it was never listed, may not be read, or its kind has vanished. A kind that was missing from the
      * start is no reason: nothing of it exists.
      */
-    blind: () => forbidden || (kindMissing ? listed : !listed),
+    blind: () => forbidden || vanished || (!listed && !kindMissing),
     /** Full lists so far. */
     relists: () => relists,
     /** Milliseconds since anything was heard: an event, a bookmark, a new watch. */

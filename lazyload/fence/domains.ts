@@ -142,10 +142,10 @@ function age(
   input: DomainInput,
 ): { readonly domain: Omit<Domain, 'hosts'>; readonly idleAt: number | undefined } | undefined {
   const { previous, now, maxIdleMs } = input
-  const observation = input.blind === true ? undefined : input.observation
   const before = isLearned(previous[host]?.source) ? previous[host] : undefined
   const source = before?.source ?? input.source
   const learnedAt = before?.learnedAt ?? new Date(now).toISOString()
+  const observation = input.blind === true || isBefore(input.observation, learnedAt) ? undefined : input.observation
   // Prometheus says itself what is called no more
   const idleAt = maxIdleMs === undefined || input.source !== 'accesslog' ? undefined : Date.parse(learnedAt) + maxIdleMs
   if (idleAt !== undefined && now >= idleAt) return undefined
@@ -159,6 +159,10 @@ function age(
     domain: { status: 'EXPIREWAIT', source, learnedAt, missingSince: missingSince ?? new Date(observation!.at).toISOString() },
     idleAt,
   }
+}
+
+function isBefore(observation: Observation | undefined, learnedAt: string): boolean {
+  return observation !== undefined && observation.at < Date.parse(learnedAt)
 }
 
 function isLearned(source: DomainSource | undefined): boolean {

@@ -9,6 +9,11 @@ export const FENCE_REASONS = {
     means: '`Ready`: another fence selects the same pods and holds the dependencies of both: Istio takes one Sidecar for a pod.',
     remedy: 'Nothing. To part them, let `spec.workloadSelector.labels` tell the pods apart, or disable one of the fences.',
   },
+  SidecarSharing: {
+    means:
+      'Not `Ready`: another fence selects the same pods and has their one Sidecar, which does not hold the dependencies of this one yet.',
+    remedy: 'Mostly gone in a moment. If it lasts, look at the conditions of the fence that the message names.',
+  },
   Disabled: { means: '`spec.enable` is not true: there is no Sidecar, and nothing is learned.', remedy: 'Set it to true.' },
   SidecarForeign: {
     means: 'Not `Ready`: a Sidecar of this name belongs to somebody else and is left alone.',
@@ -79,9 +84,9 @@ export const FENCE_REASONS = {
   },
   NoSamples: {
     means:
-      '`Learning` is Unknown: Prometheus answers, but has nothing on any fence that has learned hosts. That looks like lost data, so nothing is forgotten.',
+      '`Learning` is Unknown: Prometheus answers, but has samples for fewer than half of the fences that have learned hosts. That looks like lost data, so nothing is forgotten.',
     remedy:
-      'Look whether Prometheus was restarted without its data, whether it scrapes the proxies, and whether the query still selects what they report. Where nobody calls anybody it is so too, and harmless.',
+      'Look whether Prometheus was restarted without its data, whether it scrapes the proxies, and whether the query still selects what they report. Where hardly anybody calls anybody it is so too, and harmless.',
   },
 } as const satisfies Readonly<Record<string, { readonly means: string; readonly remedy: string }>>
 

@@ -2,12 +2,11 @@
 import type { Client } from '../../runtime/client.ts'
 import { ApiError, hasCode, messageOf } from '../../runtime/errors.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
-import { refOf } from '../../runtime/resource.ts'
 import type { Result } from '../../runtime/worker.ts'
-import { FIELD_MANAGER, SERVICE_FENCE, SIDECAR } from '../kinds.ts'
+import { FIELD_MANAGER, SIDECAR } from '../kinds.ts'
 import type { QueryProblem } from '../prometheus/finding.ts'
 import type { HostOptions } from '../sidecar/hosts.ts'
-import { globalSidecarHome, sidecarHosts, unionOf } from '../sidecar/hosts.ts'
+import { constantHosts, globalSidecarHome, sidecarHosts, unionOf } from '../sidecar/hosts.ts'
 import { createRefusedHosts, REFUSED_FOR_MS } from '../sidecar/refused-hosts.ts'
 import { buildSidecar, type Labels, workloadLabels } from '../sidecar/sidecar.ts'
 import type { SidecarOutcome, SidecarWriter } from '../sidecar/writer.ts'
@@ -15,6 +14,7 @@ import { type ComputedDomains, computeDomains, type DomainInput, type Observatio
 import { domainsOf, isEnabled, specOf, statusOf } from './fence.ts'
 import type { FenceReason } from './reasons.ts'
 import { dependenciesPatch, type SidecarState, type SourceProblem, statusPatch } from './status.ts'
+import { createStatusWriter } from './status-writer.ts'
 
 export interface FenceReconcilerOptions {
   readonly client: Pick<Client, 'mergePatch' | 'apply'>
@@ -53,6 +53,9 @@ export interface FenceReconcilerOptions {
 /** Timers of Node hold at most 24.8 days. */
 const MAX_REQUEUE_MS = 24 * 3_600_000
 const NO_CRD_MS = 30_000
+/** What is waited for has an event of its own in most cases. */
+const LOOK_AGAIN_MS = 30_000
+const HOLDER_MS = 2000
 
 export function createFenceReconciler(options: FenceReconcilerOptions) {
   const {
@@ -72,6 +75,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     now = Date.now,
   } = options
   const refusedHosts = createRefusedHosts(now)
+  const writeStatus = createStatusWriter({ client, fences })
 
   function compute(fence: KubeObject, time: number): ComputedDomains {
     return computeDomains({
@@ -128,10 +132,14 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       const hidden = unseen()
       // one that is there is kept up: without it more than it lacks would change
       if (accepted.length === 0) {
-        if (home !== undefined) return { state: { kind: 'unserved', home, hasSidecar: false } }
-        if (hidden.length > 0) return { state: { kind: 'unseen', resources: hidden, hasSidecar: false } }
+        const hasSidecar = liveHosts(keyOf(fence)).length > 0
+        if (home !== undefined) return { state: { kind: 'unserved', home, hasSidecar } }
+        if (hidden.length > 0) return { state: { kind: 'unseen', resources: hidden, hasSidecar } }
       }
       if (keyOf(holder) !== keyOf(fence)) {
+        const lacking = sidecarHosts(computed.domains, namespace, hosts).filter((host) => !accepted.includes(host))
+        // its own Sidecar, if it has one, goes only when nothing is lost with it
+        if (lacking.length > 0) return { state: { kind: 'sharing', with: holder.metadata.name, lacking } }
         onSidecar(fence, await sidecars.remove(fence), computed)
         return { state: { kind: 'shared', with: holder.metadata.name } }
       }
@@ -142,6 +150,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         write: async (list) => await sidecars.ensure(fence, sidecarOf(list)),
         accepts: async (list) => await isAccepted(sidecarOf(list)),
         accepted,
+        constant: constantHosts(namespace, hosts),
       })
       onSidecar(fence, outcome, computed)
       if (outcome === 'foreign') return { state: { kind: 'foreign' } }
@@ -186,15 +195,18 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         queryProblem: queryProblem(key) ?? logProblem(fence.metadata.namespace ?? ''),
         now: new Date(time),
       })
-      if (patch !== undefined) fences.record(await client.mergePatch(refOf(SERVICE_FENCE, fence), patch, FIELD_MANAGER, 'status'))
+      const contestedMs = patch === undefined ? 0 : await writeStatus(fence, patch, { lastWord: state.kind === 'contested' })
       if (error !== undefined) throw error
       if (state.kind === 'no-crd') return { requeueAfterMs: NO_CRD_MS, failed: 'error' }
       const changesInMs = computed.changesAt === undefined ? Infinity : Math.max(0, computed.changesAt - now())
-      const againInMs = Math.min(
-        changesInMs,
-        state.kind === 'partial' ? REFUSED_FOR_MS : state.kind === 'contested' ? state.retryMs : Infinity,
-      )
+      const againInMs = Math.min(changesInMs, againFor(state), contestedMs === 0 ? Infinity : contestedMs)
       return { requeueAfterMs: againInMs === Infinity ? undefined : Math.min(againInMs, MAX_REQUEUE_MS) }
     },
   }
+}
+
+/** When to look again though nothing has changed, milliseconds. */
+function againFor(state: SidecarState): number {
+  if (state.kind === 'contested') return state.retryMs
+  return { partial: REFUSED_FOR_MS, unseen: LOOK_AGAIN_MS, sharing: HOLDER_MS }[state.kind as string] ?? Infinity
 }

@@ -11,6 +11,7 @@ import type { FenceReason } from './reasons.ts'
 export type SidecarState =
   | { readonly kind: 'applied'; readonly with?: readonly string[] }
   | { readonly kind: 'shared'; readonly with: string }
+  | { readonly kind: 'sharing'; readonly with: string; readonly lacking: readonly string[] }
   | { readonly kind: 'partial'; readonly refused: readonly string[]; readonly failure: string }
   | { readonly kind: 'disabled' | 'foreign' | 'no-service' | 'no-crd' }
   | { readonly kind: 'contested'; readonly manager: string | undefined; readonly retryMs: number }
@@ -113,6 +114,11 @@ function ready(sidecar: SidecarState): FenceCondition {
         reason: 'SidecarShared' satisfies FenceReason,
         message: `Sidecar ${sidecar.with} holds the dependencies below: fence ${sidecar.with} selects the same pods, and Istio takes one Sidecar for a pod.`,
       }
+    case 'sharing':
+      return not(
+        'SidecarSharing',
+        `Fence ${sidecar.with} selects the same pods, and Istio takes one Sidecar for a pod; but Sidecar ${sidecar.with} is still without ${listed(sidecar.lacking)}. If that lasts, see why in the conditions of fence ${sidecar.with}.`,
+      )
     case 'partial':
       return not('HostsRefused', `The Sidecar is without ${listed(sidecar.refused)}, because it is refused with: ${sidecar.failure}`)
     case 'disabled':

@@ -1,5 +1,6 @@
 /** `metric.prometheus`: whom to ask, what, and how often. */
 import { type ConfigReader, readDuration } from '../config-reader.ts'
+import { RECOVERY_MS } from './evidence.ts'
 
 export interface PrometheusConfig {
   /** Base address, without user and password. */
@@ -10,6 +11,8 @@ export interface PrometheusConfig {
   readonly intervalMs: number
   /** A host that successive answers do not have for so long is forgotten. */
   readonly absenceMs: number
+  /** How long after a Prometheus that failed or had lost data nothing is forgotten. */
+  readonly recoveryMs: number
   /** Queries at once. */
   readonly concurrency: number
   readonly timeoutMs: number
@@ -56,6 +59,7 @@ export function readPrometheus(prometheus: ConfigReader, general: ConfigReader, 
     handlers,
     intervalMs,
     absenceMs: Math.max(INTERVAL_SHARE * intervalMs, general.duration(0, 'prometheusAbsence')),
+    recoveryMs: general.duration(RECOVERY_MS, 'prometheusRecovery'),
     concurrency: general.count(8, 'prometheusConcurrency'),
     timeoutMs: general.parsed(10_000, readPause, 'prometheusTimeout'),
   }

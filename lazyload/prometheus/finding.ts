@@ -18,7 +18,7 @@ export interface Finding {
   readonly named: ReadonlySet<string>
   /** True when every query was answered in full: then a host that is not there was not called. */
   readonly complete: boolean
-  /** Why it is not complete. */
+  /** Why it is not complete; undefined also while absence does not count after a failure. */
   readonly problem: QueryProblem | undefined
   /** Milliseconds since 1970. */
   readonly at: number
@@ -36,7 +36,7 @@ export function findingOf(results: readonly QueryResult[], namespace: string, lo
 }
 
 /**
- * For a round in which no fence that knows hosts got a sample: that is what a Prometheus says that has lost its data, or whose
+ * For a round in which fewer than half of the fences that know hosts got a sample: that is what a Prometheus says that has lost its data, or whose
  * metrics are called otherwise now, so it is not taken for "nobody calls anybody".
  */
 export function withoutEvidence(finding: Finding): Finding {
@@ -46,7 +46,7 @@ export function withoutEvidence(finding: Finding): Finding {
 const NO_SAMPLES: QueryProblem = {
   reason: 'NoSamples',
   message:
-    'Prometheus answers, but has no sample for any fence that has learned hosts, so none is forgotten. Look whether it has lost its data and whether the query still selects what the mesh reports; it is also so when nobody calls anybody.',
+    'Prometheus answers, but has samples for fewer than half of the fences that have learned hosts, so none is forgotten. Look whether it has lost its data and whether the query still selects what the mesh reports; it is also so when hardly anybody calls anybody.',
 }
 
 function problemsOf(result: QueryResult): readonly QueryProblem[] {

@@ -2,19 +2,23 @@
 import { jittered, sleep } from '../../runtime/sleep.ts'
 import { type PrometheusClient, QueryError } from './client.ts'
 import type { PrometheusConfig } from './config.ts'
-import { type Finding, findingOf, type QueryResult, withoutEvidence } from './finding.ts'
+import { type Found, isEvidence, withoutAbsence } from './evidence.ts'
+import { type Finding, findingOf, type QueryResult } from './finding.ts'
 import type { HostLookup } from './metric-status.ts'
 import { type Caller, fillQuery, splitByFence } from './query.ts'
 
 export interface PollerOptions extends HostLookup {
   readonly client: PrometheusClient
-  readonly config: Pick<PrometheusConfig, 'handlers' | 'intervalMs' | 'concurrency'>
+  readonly config: Pick<PrometheusConfig, 'handlers' | 'intervalMs' | 'recoveryMs' | 'concurrency'>
   /** The fences to ask for. */
   readonly callers: () => readonly Caller[]
   /** Values of `source_app` that callers in several namespaces have. */
   readonly sharedNames?: () => ReadonlySet<string>
   /** True for a fence `namespace/name` that has learned hosts. */
   readonly knowsHosts: (fence: string) => boolean
+  /** As soon as they are found. */
+  readonly onHosts: (fence: string, hosts: ReadonlyMap<string, number>) => void
+  /** Of a fence that knows hosts at the end of the round, which shows what absence means. */
   readonly onFinding: (fence: string, finding: Finding) => void
   /** After each query: undefined when it was answered. */
   readonly onQuery?: (error: unknown) => void
@@ -25,7 +29,17 @@ export interface PollerOptions extends HostLookup {
 const SILENT = 16
 
 export function createPoller(options: PollerOptions) {
-  const { client, config, callers, sharedNames = () => new Set(), knowsHosts, onFinding, onQuery = () => {}, now = Date.now } = options
+  const {
+    client,
+    config,
+    callers,
+    sharedNames = () => new Set(),
+    knowsHosts,
+    onHosts,
+    onFinding,
+    onQuery = () => {},
+    now = Date.now,
+  } = options
   const own = config.handlers.filter(({ aggregate }) => !aggregate)
   const aggregated = config.handlers.filter(({ aggregate }) => aggregate)
   const urgent = new Set<string>()
@@ -35,6 +49,8 @@ export function createPoller(options: PollerOptions) {
   let silence: QueryError | undefined
   let heardInRound = false
   let problem: string | undefined
+  /** Before that absence does not count. */
+  let recoveredAt = -Infinity
 
   async function ask(text: string, signal: AbortSignal): Promise<QueryResult> {
     try {
@@ -66,22 +82,29 @@ export function createPoller(options: PollerOptions) {
     silent = 0
     heardInRound = false
     // with nobody to ask for, whether Prometheus answers is worth knowing all the same
-    if (asked.length === 0) return void (await ask('vector(0)', signal))
+    if (asked.length === 0) {
+      const answer = await ask('vector(0)', signal)
+      if (answer instanceof QueryError && !signal.aborted) recoveredAt = now() + config.recoveryMs
+      return
+    }
+    const began = now()
     const shared = await askShared(all, signal)
     const names = sharedNames()
-    /** Of fences that know hosts and got no sample: what that means shows when all are asked. */
-    const empty: (readonly [string, Finding])[] = []
-    let evidence = false
+    const found: Found[] = []
     await inParallel(asked, config.concurrency, async (caller) => {
       const finding = signal.aborted ? undefined : await askFor(caller, names, shared, signal)
       if (finding === undefined) return
-      const knows = finding.complete && knowsHosts(caller.key)
-      if (knows && finding.named.size === 0) return void empty.push([caller.key, finding])
-      evidence ||= knows
-      onFinding(caller.key, finding)
+      const knows = knowsHosts(caller.key)
+      found.push({ key: caller.key, finding, knows })
+      onHosts(caller.key, finding.hosts)
+      if (!knows || !finding.complete) onFinding(caller.key, finding)
     })
     if (signal.aborted || asked.length < all.length) return
-    for (const [key, finding] of empty) onFinding(key, evidence ? finding : withoutEvidence(finding))
+    const evidence = isEvidence(found)
+    if (!evidence) recoveredAt = now() + config.recoveryMs
+    const counts = evidence && began >= recoveredAt
+    for (const { key, finding, knows } of found)
+      if (knows && finding.complete) onFinding(key, counts ? finding : withoutAbsence(finding, evidence))
   }
 
   /** One query per aggregated handler; its samples by fence. */

@@ -61,7 +61,8 @@ export function globalSidecarHome(
   return mode === 'namespace' ? fenceNamespace : (clusterGsNamespace ?? slimeNamespace)
 }
 
-function constantHosts(
+/** What every Sidecar of a namespace has. */
+export function constantHosts(
   fenceNamespace: string,
   { mode, istioNamespace, slimeNamespace, clusterGsNamespace }: HostOptions,
 ): readonly string[] {

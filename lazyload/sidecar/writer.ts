@@ -31,7 +31,7 @@ export interface SidecarCache {
 export type SidecarWriter = ReturnType<typeof createSidecarWriter>
 
 export interface SidecarWriterOptions {
-  readonly client: Pick<Client, 'get' | 'create' | 'apply' | 'jsonPatch' | 'remove'>
+  readonly client: Pick<Client, 'get' | 'list' | 'create' | 'apply' | 'jsonPatch' | 'remove'>
   readonly cache: SidecarCache
   readonly contests?: Contests
 }
@@ -65,7 +65,10 @@ export function createSidecarWriter({ client, cache, contests = createContests()
       return { object: await client.create(SIDECAR, desired, FIELD_MANAGER), isNew: true }
     } catch (error) {
       if (!hasCode(error, 409)) throw error
-      const live = await client.get(refOf(SIDECAR, desired))
+      // a list, which needs no right that the watch does not need
+      const { namespace, name } = desired.metadata
+      const { items } = await client.list(SIDECAR, { namespace, fieldSelector: `metadata.name=${name}` })
+      const live = items[0]
       if (live === undefined || ownershipOf(live, fence) === 'stale') throw error
       cache.record(live)
       return { object: live, isNew: false }

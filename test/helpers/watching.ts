@@ -37,6 +37,8 @@ export interface WatchingOptions {
   readonly labelSelector?: string
   readonly timeoutMs?: number
   readonly pageSize?: number
+  /** Looks at the informer every few milliseconds until its first watch is open. */
+  readonly observe?: (informer: Informer) => void
   /** Called before the informer starts. */
   readonly prepare?: (scene: Pick<Watching, 'proxy' | 'namespace' | 'admin' | 'put'>) => Promise<void>
 }
@@ -79,6 +81,7 @@ export async function startWatching(cluster: ClusterAccess, options: WatchingOpt
   await options.prepare?.({ proxy, namespace, admin, put })
 
   const stop = new AbortController()
+  const observing = options.observe === undefined ? undefined : setInterval(options.observe, 5, informer)
   const running = informer.run(stop.signal)
   const watches = (): readonly Exchange[] => proxy.exchanges.filter(isWatch)
   const watching: Watching = {
@@ -115,5 +118,6 @@ export async function startWatching(cluster: ClusterAccess, options: WatchingOpt
   }
   // the first may come with the list, the second only by the watch
   for (const _ of [1, 2]) await watching.hears(OPEN)
+  clearInterval(observing)
   return watching
 }

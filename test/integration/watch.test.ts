@@ -6,6 +6,7 @@ import type { ClusterAccess } from '../../local-cluster/access.ts'
 import { CONFIG_MAP } from '../../operator/api/kinds.ts'
 import { createOperatorMetrics } from '../../operator/metrics.ts'
 import { ApiError, ConnectionError } from '../../runtime/errors.ts'
+import type { Informer } from '../../runtime/informer.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { type Exchange, type Fault, isList, isWatch } from '../helpers/fault-proxy.ts'
@@ -325,6 +326,41 @@ describe('a server that talks', { concurrency: true }, () => {
       assert.deepEqual([...held.keys()].sort(), [...last.keys()].sort())
       assert.ok([...held].every(([name, value]) => value === last.get(name)))
     }, PATIENT)
+  })
+})
+
+describe('a kind', { concurrency: true }, () => {
+  const missing: Fault = { answer: 404 }
+  const stateOf = ({ forbidden, kindMissing, blind }: Informer): string =>
+    Object.entries({ forbidden: forbidden(), missing: kindMissing(), blind: blind() })
+      .filter(([, is]) => is)
+      .map(([what]) => what)
+      .join(' ')
+
+  test('that was forbidden and turns out to be missing is known to be empty; when it comes it is not blind for a moment', async () => {
+    const states: string[] = []
+    await using scene = await start({
+      timing: { missingKindMs: 200, backoffMs: 200 },
+      prepare: async ({ proxy }) => {
+        proxy.inject(isList, { answer: 403 }, 1)
+        proxy.inject(isList, missing, 1)
+        proxy.inject(isWatch, { delayMs: 500 }, 1)
+      },
+      observe: (informer) => {
+        const state = stateOf(informer)
+        if (states.at(-1) !== state) states.push(state)
+      },
+    })
+    assert.deepEqual(states.filter(Boolean), ['blind', 'forbidden blind', 'missing'])
+    assert.equal(stateOf(scene.informer), '')
+  })
+
+  test('that has vanished is blind until it is back', async () => {
+    await using scene = await start({ timing: { missingKindMs: 500 } })
+    scene.proxy.inject((exchange) => isWatch(exchange) || isList(exchange), missing, 3)
+    scene.proxy.cut()
+    await eventually(() => assert.equal(stateOf(scene.informer), 'missing blind'), PATIENT)
+    await eventually(() => assert.equal(stateOf(scene.informer), ''), PATIENT)
   })
 })
 

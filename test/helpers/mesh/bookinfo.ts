@@ -48,7 +48,10 @@ export interface Bookinfo extends AsyncDisposable {
   /** Starts a further Envoy with the same routes. */
   readonly startEnvoy: (options: Partial<GlobalSidecarOptions>) => Promise<GlobalSidecar>
   readonly lazyloadPods: readonly NetworkPod[]
-  /** Starts lazyload in one of its pods (the first unless told otherwise), as the kubelet starts a container again. It ends with bookinfo. */
+  /**
+   * Starts lazyload in one of its pods (the first unless told otherwise), as the kubelet starts a container again; resolves when it takes
+   * access logs. It ends with bookinfo.
+   */
   readonly startLazyload: (options?: Partial<LazyloadOptions> & { readonly replica?: number }) => Promise<Lazyload>
   /** A call that a proxy without a route sends to the global-sidecar; from productpage unless told otherwise. */
   readonly call: (authority: string, options?: CallThrough) => Promise<CallAnswer>
@@ -125,6 +128,8 @@ export async function startBookinfo(cluster: ClusterAccess, options: BookinfoOpt
         const env = { POD_NAME: pod.name, WATCH_NAMESPACE: namespace }
         const lazyload = await startLazyload(cluster, { namespaces: [namespace], inside: { network, pod }, env, ...over })
         running.add(lazyload)
+        // an Envoy that is refused drops what it has to tell
+        await lazyload.logPort()
         return lazyload
       },
       call: async (authority, { from = productpage, through = globalSidecar, port = PORT, path = '/', headers = {} } = {}) =>

@@ -14,7 +14,9 @@ test('when an Envoy vanishes, another goes on teaching, and lazyload ends when i
   await createFence(client, namespace, 'productpage')
   const lazyload = await bookinfo.startLazyload()
   const learned = async (...services: readonly string[]): Promise<void> =>
-    await eventually(async () => assert.deepEqual(await dependenciesOf(client, namespace, 'productpage'), services.map(host)))
+    await eventually(async () =>
+      assert.deepEqual(await dependenciesOf(client, namespace, 'productpage'), services.map(host), lazyload.log()),
+    )
   await bookinfo.call('details:9080')
   await learned('details')
 

@@ -47,7 +47,7 @@ after(async () => {
 const configOf = (handlers: JsonObject, prometheusInterval: string): JsonObject => ({
   name: 'lazyload',
   metric: { prometheus: { address: prometheus.address, handlers } },
-  general: { prometheusInterval, prometheusAbsence: '1s' },
+  general: { prometheusInterval, prometheusAbsence: '1s', prometheusRecovery: '1s' },
 })
 const full = (name: string, home = namespace): string => `${name}.${home}.svc.cluster.local`
 const keyOf = (name: string): string => `{destination_service="${full(name)}"}`

@@ -1,6 +1,7 @@
 /** Several replicas: every one learns, one writes Sidecars; and what happens when it dies or freezes. */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LOOPBACK, LOOPBACK_MODULE, messageOf, openLogStream } from '../../helpers/access-log.ts'
 import { sharedCluster } from '../../helpers/cluster.ts'
 import { eventually } from '../../helpers/eventually.ts'
@@ -109,4 +110,37 @@ test('a leader that is told to end hands over at once', async () => {
   const { body } = await cluster.request('GET', `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/lazyload`)
   assert.match(body.spec.holderIdentity ?? '', /^(six_|$)/, 'the Lease is given back, nobody has to wait for its end')
   await next.logs('leading')
+})
+
+test('two modules that serve one fence differently give in, both in its Sidecar and in its status', async () => {
+  const place = await createNamespace(cluster, 'two-modules')
+  await createService(client, place, 'caller')
+  await createFence(client, place, 'caller')
+  const since = new Date()
+  await using first = await startLazyload(cluster, { namespaces: [place], user: `${place}-first`, config: LOOPBACK_MODULE })
+  await using second = await startLazyload(cluster, {
+    namespaces: [place],
+    user: `${place}-second`,
+    config: { ...LOOPBACK_MODULE, general: { stableHost: ['www.example.com'] } },
+  })
+  const writesOf = async (from: Date): Promise<readonly string[]> =>
+    (await cluster.auditEvents(from))
+      .filter(({ user, verb, namespace: where }) => [first.user, second.user].includes(user) && where === place && verb === 'patch')
+      .map(({ resource, subresource }) => [resource, subresource].filter(Boolean).join('/'))
+  const contested = async (): Promise<void> => {
+    const conditions = (await fenceOf(client, place, 'caller')).status?.conditions ?? []
+    assert.match(conditions.find(({ type }) => type === 'Ready')?.message ?? '', /writes the Sidecar again and again/)
+  }
+  // at the end nothing is written for a while
+  await eventually(async () => {
+    const from = new Date()
+    await sleep(1500)
+    assert.deepEqual(await writesOf(from), [])
+  }, TAKE_OVER)
+  const writes = Map.groupBy(await writesOf(since), (what) => what)
+  for (const what of ['sidecars', 'servicefences/status']) {
+    const { length } = writes.get(what) ?? []
+    assert.ok(length > 3 && length <= 60, `${length} writes of ${what}`)
+  }
+  await contested()
 })

@@ -198,7 +198,10 @@ test('a deadline takes its host out when it is over, without another event', asy
   await hostsAre('deadline', [`*/${full('brief')}`, `*/${full('lasting')}`])
   await hostsAre('deadline', [`*/${full('lasting')}`])
   assert.ok(Date.now() >= (seconds + 1) * 1000, 'too early')
-  assert.equal((await fenceOf(client, namespace, 'deadline')).status?.domains?.[full('brief')]?.status, 'EXPIRE')
+  // the Sidecar is written before the status
+  await eventually(async () =>
+    assert.equal((await fenceOf(client, namespace, 'deadline')).status?.domains?.[full('brief')]?.status, 'EXPIRE'),
+  )
 })
 
 test('a deadline that is null, empty or far away, an empty strategy and none: the host stays', async () => {

@@ -126,6 +126,13 @@ test('with Prometheus a host leaves when answers lack it for the time of absence
   assert.deepEqual(gone.forgotten, [keyOfHost(DETAILS)])
 })
 
+test('an answer from before a host was learned says nothing of it', () => {
+  const { domains } = compute({ metricStatus: learned, observation: seen(-1) })
+  assert.equal(stateOf(domains), 'ACTIVE')
+  assert.equal(stateOf(compute({ metricStatus: learned, previous: domains, observation: seen(-1), now: NOW + 5000 }).domains), 'ACTIVE')
+  assert.equal(stateOf(compute({ metricStatus: learned, previous: domains, observation: seen(1), now: NOW + 5000 }).domains), 'EXPIREWAIT')
+})
+
 test('a host that comes back in between is ACTIVE again', () => {
   const waiting = compute({ metricStatus: learned, observation: seen(0) }).domains
   assert.equal(stateOf(waiting), 'EXPIREWAIT')

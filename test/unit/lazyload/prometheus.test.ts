@@ -191,11 +191,13 @@ async function round(
     config: {
       handlers: handlers.map((handler, index) => ({ name: `h${index}`, aggregate: false, ...handler })),
       intervalMs: 60_000,
+      recoveryMs: 0,
       concurrency,
     },
     callers: () => fences.map(callerOf),
     ...LOOKUP,
     knowsHosts,
+    onHosts: () => {},
     onFinding: (key, finding) => {
       findings.set(key, finding)
       if (findings.size === fences.length) done.resolve()
@@ -284,6 +286,86 @@ test('a round without a sample for any fence that knows hosts proves nothing; on
   ])
 })
 
+test('where only one fence knows hosts its empty answer is taken at its word, a failed one is not', async () => {
+  const knows = (key: string): boolean => key === 'n/a'
+  answer = () => ({ body: NOTHING })
+  assert.deepEqual(reasons(await round(['n/a', 'n/new'], [{ query: '$source_app' }], 4, knows)), [
+    ['n/a', true, undefined],
+    ['n/new', true, undefined],
+  ])
+  answer = (query) => (query === 'a' ? { code: 500, body: 'no' } : { body: NOTHING })
+  assert.deepEqual(reasons(await round(['n/a', 'n/new'], [{ query: '$source_app' }], 4, knows)), [
+    ['n/a', false, 'QueryFailed'],
+    ['n/new', true, undefined],
+  ])
+})
+
+test('absence is evidence only where half of the fences that know hosts have samples; new fences do not count', async () => {
+  const knows = (key: string): boolean => !key.startsWith('new')
+  const fences = ['n/a', 'n/b', 'n/c', 'new/d', 'new/e']
+  answer = (query) => ({ body: ['a', 'd', 'e'].includes(query) ? vector('details') : NOTHING })
+  assert.deepEqual(reasons(await round(fences, [{ query: '$source_app' }], 4, knows)), [
+    ['n/a', false, undefined],
+    ['n/b', false, 'NoSamples'],
+    ['n/c', false, 'NoSamples'],
+    ['new/d', true, undefined],
+    ['new/e', true, undefined],
+  ])
+  answer = (query) => ({ body: ['a', 'b'].includes(query) ? vector('details') : NOTHING })
+  const half = await round([...fences, 'n/f'], [{ query: '$source_app' }], 4, knows)
+  assert.deepEqual(
+    [...half.findings.values()].filter(({ complete }) => !complete),
+    [],
+  )
+})
+
+for (const [what, wrong] of [
+  ['has lost its data', { body: vector() }],
+  ['was away', { code: 504, body: '<html>' }],
+] as const)
+  test(`a Prometheus that ${what} teaches at once when it is back, and is no evidence of absence for a while`, async (t) => {
+    const stop = new AbortController()
+    t.after(() => stop.abort())
+    const right = { body: vector('details') }
+    const complete = new Map<string, boolean>()
+    const taught: string[] = []
+    let clock = 0
+    let rounds = 0
+    answer = () => right
+    const poller = createPoller({
+      client: client(),
+      config: { handlers: [{ name: 'h', query: '$source_app', aggregate: false }], intervalMs: 10, recoveryMs: 300_000, concurrency: 4 },
+      callers: () => {
+        rounds++
+        return ['n/a', 'n/b'].map(callerOf)
+      },
+      ...LOOKUP,
+      knowsHosts: () => true,
+      onHosts: (key, hosts) => void taught.push(`${key} ${[...hosts.keys()].join()}`),
+      onFinding: (key, finding) => void complete.set(key, finding.complete),
+      now: () => clock,
+    })
+    const running = poller.run(stop.signal)
+    /** After a round that began with what is so now. */
+    const evidence = async (): Promise<readonly boolean[]> => {
+      const enough = rounds + 2
+      await eventually(() => assert.ok(rounds >= enough))
+      return [...complete.values()]
+    }
+    assert.deepEqual(await evidence(), [true, true], 'it never failed')
+    answer = () => wrong
+    assert.deepEqual(await evidence(), [false, false])
+    answer = () => right
+    clock += 299_999
+    taught.length = 0
+    assert.deepEqual(await evidence(), [false, false])
+    assert.ok(taught.includes('n/a details.n.svc.cluster.local'))
+    clock += 300_000
+    assert.deepEqual(await evidence(), [true, true])
+    stop.abort()
+    await running
+  })
+
 test('an answer that cannot be read is not complete, and what can be read of it is learned', async () => {
   answer = () => ({
     body: {
@@ -311,10 +393,11 @@ test('a fence that is asked for alone is judged by itself: what it lacks is seen
   asked.length = 0
   const poller = createPoller({
     client: client(),
-    config: { handlers: [{ name: 'h', query: '$source_app', aggregate: false }], intervalMs: 60_000, concurrency: 4 },
+    config: { handlers: [{ name: 'h', query: '$source_app', aggregate: false }], intervalMs: 60_000, recoveryMs: 0, concurrency: 4 },
     callers: () => known.map(callerOf),
     ...LOOKUP,
     knowsHosts: (key) => key !== 'n/c',
+    onHosts: () => {},
     onFinding: (key, { problem }) => void told.push(`${key} ${problem?.reason}`),
   })
   const running = poller.run(stop.signal)

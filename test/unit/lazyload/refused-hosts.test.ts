@@ -5,6 +5,7 @@ import { createRefusedHosts, REFUSED_FOR_MS, type Written } from '../../../lazyl
 import { ApiError, ConnectionError } from '../../../runtime/errors.ts'
 
 const refusal = new ApiError('PATCH /sidecars', 422, { kind: 'Status', message: 'that is no host', reason: 'Invalid' })
+const CONSTANT = ['istio-system/*', 'mesh-operator/*']
 const many = Array.from({ length: 500 }, (_, index) => `*/h${index}.example.com`)
 
 /** A server that refuses Sidecars with one of the `bad` hosts. */
@@ -24,6 +25,7 @@ function server(...bad: readonly string[]) {
         return !list.some((host) => state.bad.has(host))
       },
       accepted: state.live,
+      constant: CONSTANT,
     })
   return { state, write }
 }
@@ -58,6 +60,28 @@ test('what is refused is left out without asking, for a time; then it is tried a
   assert.deepEqual(state.live, ['*/bad', '*/good'])
 })
 
+test('what every Sidecar has is never left out, nor what was not asked about: too many refused hosts are an error', async () => {
+  const bad = many.filter((_, index) => index % 7 === 0)
+  const { state, write } = server(...bad)
+  await assert.rejects(write([...many, ...CONSTANT]), refusal)
+  assert.deepEqual(state.live, [])
+  const { questions } = state
+  await assert.rejects(write([...many, ...CONSTANT]), refusal)
+  assert.equal(state.questions, questions, 'not asked again for a while')
+  // whoever corrects them need not wait
+  assert.deepEqual((await write(CONSTANT)).refused, [])
+  // a Sidecar that is there stays as it was, but for what is known to be good
+  const { refused } = await write([...many, ...CONSTANT])
+  assert.ok(bad.every((host) => refused.includes(host)))
+  assert.ok(CONSTANT.every((host) => state.live.includes(host)))
+})
+
+test('a policy that refuses every Sidecar costs one question', async () => {
+  const { state, write } = server(...CONSTANT)
+  await assert.rejects(write([...many, ...CONSTANT]), refusal)
+  assert.equal(state.questions, 1)
+})
+
 test('where no host is to blame, or too many are, the error is thrown as it is', async () => {
   const all = server(...many)
   await assert.rejects(all.write(many), refusal)
@@ -68,5 +92,5 @@ test('where no host is to blame, or too many are, the error is thrown as it is',
   const away = createRefusedHosts()
   const lost = new ConnectionError('PATCH /sidecars', new Error('reset'))
   const fail = async (): Promise<never> => await Promise.reject(lost)
-  await assert.rejects(away.write('n/f', many, { write: fail, accepts: fail, accepted: [] }), lost)
+  await assert.rejects(away.write('n/f', many, { write: fail, accepts: fail, accepted: [], constant: [] }), lost)
 })
