@@ -7,7 +7,10 @@ export interface Writes {
   readonly summary: () => Readonly<Record<string, number>>
 }
 
-/** An answer that was written to the connection may not have been read yet on a busy machine, milliseconds. */
+/**
+ * On a busy machine an answer that was written to the connection may not have been read yet, and a request whose connection is reset may
+ * be read, and passed on, only after that. Milliseconds.
+ */
 const ON_ITS_WAY_MS = 1000
 
 /** Watches all writes that go through the proxy. Writes without an object in their answer (deletions, questions about rights) are counted only. */
@@ -17,7 +20,7 @@ export function watchWrites(proxy: FaultProxy): Writes {
   const needless: string[] = []
   const counts = { all: 0, refused: 0, repeated: 0 }
   const mayBeLost = ({ at, endedAt = Infinity }: Exchange): boolean =>
-    proxy.disturbedAt.some((time) => time >= at && time <= endedAt + ON_ITS_WAY_MS)
+    proxy.disturbedAt.some((time) => time >= at - ON_ITS_WAY_MS && time <= endedAt + ON_ITS_WAY_MS)
 
   proxy.intercept({
     after: (exchange, status, body) => {
