@@ -51,7 +51,11 @@ const outcome = await Promise.race([
   ),
   end.received.then(() => 'ended' as const),
 ])
-if (outcome === 'ended') console.log('\nEnding.')
+if (outcome === 'ended') {
+  console.log('\nEnding.')
+  // what was going on has nothing to tell any more
+  console.log = console.error = () => {}
+}
 await started.disposeAsync()
 // Nobody waits for what was going on.
 if (outcome === 'ended') process.exit(waits ? 0 : 130)
