@@ -11,6 +11,8 @@ export const SERVICE_ENTRY: ResourceType = namespaced('networking.istio.io/v1bet
 export const SERVICE: ResourceType = namespaced('v1', 'Service', 'services')
 export const NAMESPACE: ResourceType = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }
 export const ENDPOINT_SLICE: ResourceType = namespaced('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices')
+/** Never watched: see mesh/pods.ts. */
+export const POD: ResourceType = namespaced('v1', 'Pod', 'pods')
 export const EVENT: ResourceType = namespaced('v1', 'Event', 'events')
 
 /** The Service, and the pods behind it, through which unknown hosts are reached. */
