@@ -5,6 +5,7 @@ import { type ChangeSource, createInformer, type Informer, type InformerProblem 
 import { keyOf, type KubeObject } from '../runtime/object.ts'
 import { resourceName, type ResourceType } from '../runtime/resource.ts'
 import { ENDPOINT_SLICE, NAMESPACE, SERVICE, SERVICE_ENTRY, SERVICE_FENCE, SIDECAR, VIRTUAL_SERVICE } from './kinds.ts'
+import { createAskedHosts } from './mesh/asked-hosts.ts'
 import { createEndpointIndex, slimEndpointSlice } from './mesh/endpoints.ts'
 import { createGoneSince } from './mesh/gone-since.ts'
 import { serviceOf } from './mesh/host-name.ts'
@@ -54,6 +55,7 @@ export function createCaches(options: CacheOptions) {
     SERVICE,
     (previous, current) => {
       gone.change(previous, current)
+      askedHosts.changeService(previous, current)
       options.onService(previous, current)
     },
     slimService,
@@ -80,6 +82,7 @@ export function createCaches(options: CacheOptions) {
     slimVirtualService,
   )
   const knownHosts = createKnownHosts({ hasService: (key) => services.get(key) !== undefined, hasVirtualService: routes.has })
+  const askedHosts = createAskedHosts({ known: knownHosts, service: services.get, servicesOf: endpoints.servicesOf })
   const serviceEntries = informer(
     SERVICE_ENTRY,
     (previous, current) => {
@@ -97,6 +100,7 @@ export function createCaches(options: CacheOptions) {
     namespaces,
     routes,
     knownHosts,
+    askedHosts,
     endpoints,
     /** Since when (milliseconds since 1970) a host of the cluster's own domain has neither a Service nor anything else; undefined: it has. */
     absentSince(host: string): number | undefined {

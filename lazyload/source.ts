@@ -40,7 +40,7 @@ export function createSource(options: SourceOptions): Source {
 }
 
 function createLogSource({ config, controller, learner, metrics, log }: SourceOptions): Source {
-  const { routes, knownHosts, endpoints } = controller.caches
+  const { routes, askedHosts, endpoints } = controller.caches
   const { address, checkPeers } = config.logSource
   const peers = {
     mode: config.mode,
@@ -50,8 +50,7 @@ function createLogSource({ config, controller, learner, metrics, log }: SourceOp
   }
   const source = createAccessLogSource({
     servicesOf: endpoints.servicesOf,
-    resolve: knownHosts.resolve,
-    isExternal: knownHosts.isExternal,
+    hostsFor: askedHosts.hostsFor,
     destinationsOf: routes.destinationsOf,
     learn: learner.learn,
     observe: metrics.entries,
@@ -107,7 +106,7 @@ function createQuerySource({ config, controller, learner, metrics, log }: Source
     config: config.prometheus,
     ...createCallers({ ...controller.caches, ...controller, serviceLabel: config.serviceLabel }),
     isExternal: controller.caches.knownHosts.isExternal,
-    resolve: controller.caches.knownHosts.resolve,
+    resolve: (name, namespace) => controller.caches.askedHosts.hostsFor(name, namespace)[0],
     onHosts: learner.learn,
     onFinding: (key, finding) => {
       controller.take(key, finding)

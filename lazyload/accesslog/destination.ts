@@ -5,24 +5,26 @@ import { remember } from '../mesh/remember.ts'
 import type { LogEntry } from './decode.ts'
 
 export interface DestinationLookup {
-  /** The full host of a name as a caller in this namespace means it. */
-  readonly resolve: (name: string, namespace: string) => string | undefined
+  /** The hosts of the mesh that a caller in this namespace means with a name or an address. */
+  readonly hostsFor: (name: string, namespace: string) => readonly string[]
   readonly destinationsOf: (host: string) => readonly string[]
-  readonly isExternal: (host: string) => boolean
 }
 
 /**
  * The hosts that a caller in `namespace` depends on: the one that it asked for, if the mesh knows it, since that is the one whose
- * routes its proxy lacks; and the one of the cluster that answered, unless routes lead there anyway. None for a request that
- * global-sidecar did not forward within the mesh.
+ * routes its proxy lacks; and the one of the cluster that answered, unless routes lead there anyway. Where no cluster of the mesh
+ * answered, because the global-sidecar cannot serve that host (it is headless, no HTTP, not exported to it, or means something else in
+ * its namespace), the one that was asked for all the same. None for what the mesh does not know.
  */
 export function destinationsOf({ upstreamCluster, authority }: LogEntry, namespace: string, lookup: DestinationLookup): readonly string[] {
+  // a call to the global-sidecar's own pod
+  if (upstreamCluster.startsWith('inbound')) return NONE
   const reached = hostOfCluster(upstreamCluster)
-  if (reached === '') return NONE
-  const asked = lookup.resolve(withoutPort(authority), namespace)
-  const covered = asked !== undefined && (asked === reached || lookup.destinationsOf(asked).includes(reached))
-  const hosts = asked === undefined ? [reached] : covered ? [asked] : [asked, reached]
-  return hosts.filter(isLearnable)
+  const asked = lookup.hostsFor(withoutPort(authority), namespace)
+  if (reached === '') return asked.filter(isLearnable)
+  if (asked.includes(reached)) return isLearnable(reached) ? [reached] : NONE
+  const covered = asked.some((host) => lookup.destinationsOf(host).includes(reached))
+  return (covered ? asked : [...asked, reached]).filter(isLearnable)
 }
 
 const NONE: readonly string[] = []

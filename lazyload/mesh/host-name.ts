@@ -46,11 +46,20 @@ export function completeShortName(host: string, namespace: string): string {
   return host.includes('.') || host === '*' ? host : serviceHost(host, namespace)
 }
 
-/** `authority` of a request without its port, lower case: `details`, `details.default`, `[::1]`. */
-export const withoutPort = remember((authority) =>
-  authority
-    .slice(0, MAX_LENGTH + 10)
-    .toLowerCase()
-    .replace(/:\d*$/, '')
-    .replace(/\.$/, ''),
-)
+/** `authority` of a request without port, closing dot and the brackets of IPv6, lower case: `details`, `details.default`, `::1`. */
+export const withoutPort = remember((authority) => {
+  const text = authority.slice(0, MAX_LENGTH + 10).toLowerCase()
+  const bracketed = /^\[([^\]]*)\](?::\d*)?$/.exec(text)
+  if (bracketed !== null) return bracketed[1]!
+  // several colons without brackets: an IPv6 address that somebody wrote without its port
+  return text.indexOf(':') === text.lastIndexOf(':') ? text.replace(/:\d*$/, '').replace(/\.$/, '') : text
+})
+
+/** `*.b.c`, `*.c`, `*` for `a.b.c`. */
+export function wildcardsFor(host: string): readonly string[] {
+  const labels = host.split('.')
+  return [...labels.keys()]
+    .slice(1)
+    .map((from) => `*.${labels.slice(from).join('.')}`)
+    .concat('*')
+}

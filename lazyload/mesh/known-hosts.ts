@@ -69,12 +69,14 @@ export function slimServiceEntry(object: KubeObject): KubeObject {
   }
 }
 
-/** For the cache: labels and selector. */
+/** For the cache: labels, selector and addresses. */
 export function slimService(object: KubeObject): KubeObject {
   const { name, namespace = '', uid = '', resourceVersion = '', labels, deletionTimestamp } = object.metadata
-  const { selector, type } = (object['spec'] ?? {}) as {
+  const { selector, type, clusterIP, clusterIPs } = (object['spec'] ?? {}) as {
     readonly selector?: Readonly<Record<string, string>> | null
     readonly type?: string
+    readonly clusterIP?: string
+    readonly clusterIPs?: readonly string[] | null
   }
   return {
     apiVersion: object.apiVersion,
@@ -89,8 +91,21 @@ export function slimService(object: KubeObject): KubeObject {
     },
     // an ExternalName Service selects nothing, whatever it says
     selector: type === 'ExternalName' ? undefined : (selector ?? undefined),
+    clusterIPs: (clusterIPs ?? [clusterIP ?? '']).filter((address) => address !== ''),
   }
 }
+
+/** Without addresses of its own (`clusterIP: None`): its name stands for its pods, and each of them may have a name below it. */
+export function isHeadless(service: KubeObject | undefined): boolean {
+  return (service?.['clusterIPs'] as readonly string[] | undefined)?.includes(HEADLESS) === true
+}
+
+/** The addresses that a Service has for itself, as they are written. */
+export function clusterIPsOf(service: KubeObject | undefined): readonly string[] {
+  return ((service?.['clusterIPs'] ?? []) as readonly string[]).filter((address) => address !== HEADLESS)
+}
+
+const HEADLESS = 'None'
 
 export function selectorOf(service: KubeObject | undefined): Readonly<Record<string, string>> | undefined {
   return service?.['selector'] as Readonly<Record<string, string>> | undefined

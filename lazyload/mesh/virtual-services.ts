@@ -1,6 +1,6 @@
 /** What VirtualServices say: who asks for a host needs the hosts that it is routed to (spec 2.8). */
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
-import { completeShortName, serviceOf } from './host-name.ts'
+import { completeShortName, serviceOf, wildcardsFor } from './host-name.ts'
 
 /** A VirtualService cut down to names, short ones completed with its namespace as Istio does it. */
 export interface RoutedHosts {
@@ -115,15 +115,6 @@ export function createVirtualServiceIndex(): VirtualServiceIndex {
     },
     has: (host) => byHost.has(host),
   }
-}
-
-/** `*.b.c`, `*.c`, `*` for `a.b.c`. */
-function wildcardsFor(host: string): readonly string[] {
-  const labels = host.split('.')
-  return [...labels.keys()]
-    .slice(1)
-    .map((from) => `*.${labels.slice(from).join('.')}`)
-    .concat('*')
 }
 
 function routedOf(object: KubeObject): RoutedHosts {

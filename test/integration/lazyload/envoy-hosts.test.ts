@@ -61,10 +61,23 @@ test('a host whose calls a VirtualService sends elsewhere is learned with the ho
   await learns('old', 9080, [host('new'), host('old'), host('reviews'), host('two'), 'www.example.com'])
 })
 
+test('a Service for which the global-sidecar has no route gets 404, and is learned all the same', async () => {
+  const { client, namespace, host } = bookinfo
+  // its global-sidecar knows neither: they are exported to nobody, or no HTTP
+  for (const name of ['hidden', 'headless']) await createService(client, namespace, name)
+  assert.equal((await bookinfo.call('hidden:9080')).status, 404)
+  assert.equal((await bookinfo.call(`pod-0.${host('headless')}:9080`)).status, 404)
+  const known = [host('new'), host('old'), host('reviews'), host('two'), 'www.example.com']
+  await eventually(async () =>
+    assert.deepEqual(await dependenciesOf(client, namespace, 'productpage'), [host('headless'), host('hidden'), ...known]),
+  )
+})
+
 test('a host that nobody knows gets 404 and is not learned', async () => {
   const { client, namespace, host } = bookinfo
   assert.equal((await bookinfo.call('unknown.example.com')).status, 404)
-  await learns('details:9080', 9080, [host('details'), host('new'), host('old'), host('reviews'), host('two'), 'www.example.com'])
+  const known = ['headless', 'hidden', 'new', 'old', 'reviews', 'two'].map(host)
+  await learns('details:9080', 9080, [host('details'), ...known, 'www.example.com'])
   assert.equal(await metricOf(lazyload, 'slime_lazyload_accesslog_entries_total{result="no-destination"}'), 1)
   assert.equal((await dependenciesOf(client, namespace, 'productpage')).includes('unknown.example.com'), false)
 })

@@ -24,7 +24,7 @@ test("the tutorial's global-sidecar, an Envoy in gateway mode, teaches in the sa
   await eventually(async () => assert.deepEqual(await dependenciesOf(client, namespace, 'productpage'), ['details', 'reviews'].map(host)))
 })
 
-test('one global-sidecar for the cluster: no host for it, calls with a namespace are learned, short names get 404 and teach nothing', async () => {
+test('one global-sidecar for the cluster: no host for it, calls with a namespace are learned, and short names too, though it does not know them', async () => {
   const slime = await createNamespace(cluster, 'slime')
   await using bookinfo = await startBookinfo(cluster, { mode: 'cluster', globalSidecarNamespace: slime })
   const { client, namespace, host } = bookinfo
@@ -36,7 +36,12 @@ test('one global-sidecar for the cluster: no host for it, calls with a namespace
   assert.equal((await bookinfo.call('reviews:9080')).status, 404)
   assert.equal((await bookinfo.call(`details.${namespace}:9080`)).status, 200)
   await eventually(async () =>
-    assert.deepEqual(hostsOf(await sidecarOf(client, namespace, 'productpage')), [`*/${host('details')}`, 'istio-system/*', `${slime}/*`]),
+    assert.deepEqual(hostsOf(await sidecarOf(client, namespace, 'productpage')), [
+      `*/${host('details')}`,
+      `*/${host('reviews')}`,
+      'istio-system/*',
+      `${slime}/*`,
+    ]),
   )
 })
 

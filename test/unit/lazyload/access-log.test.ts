@@ -2,27 +2,49 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { keyOf, type KubeObject } from '../../../runtime/object.ts'
 import { decodeBatch } from '../../../lazyload/accesslog/decode.ts'
 import { addressOfPeer, grantOf } from '../../../lazyload/accesslog/peers.ts'
 import { createAccessLogSource, type EntryResult } from '../../../lazyload/accesslog/source.ts'
-import { createKnownHosts } from '../../../lazyload/mesh/known-hosts.ts'
+import { createAskedHosts } from '../../../lazyload/mesh/asked-hosts.ts'
+import { createKnownHosts, slimService } from '../../../lazyload/mesh/known-hosts.ts'
 import { entryOf, type LoggedRequest, messageOf } from '../../helpers/access-log.ts'
 
-const SERVICES = new Set(['default/productpage', 'default/details', 'other/ratings'])
+const service = (namespace: string, name: string, spec: object): KubeObject =>
+  slimService({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace }, spec })
+const SERVICES = new Map(
+  [
+    service('default', 'productpage', { clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1'] }),
+    service('default', 'details', { clusterIPs: ['10.96.0.12', 'fd00::12'] }),
+    service('default', 'web', { clusterIP: 'None', clusterIPs: ['None'] }),
+    service('default', 'dev', { clusterIP: '10.96.0.13' }),
+    service('other', 'ratings', { clusterIP: '10.96.0.14' }),
+    service('other', 'web', { clusterIP: 'None' }),
+    service('other', 'both', { clusterIP: '10.96.0.15' }),
+  ].map((each) => [keyOf(each), each]),
+)
 const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   '172.17.0.11': ['default/productpage'],
   '172.17.0.12': ['default/productpage', 'default/frontend'],
   '10.0.0.9': ['other/ratings'],
   '2001:db8::1': ['default/productpage'],
+  '10.0.0.20': ['other/web', 'other/both'],
 }
 const ROUTES: Readonly<Record<string, readonly string[]>> = {
   'details.default.svc.cluster.local': ['details-v2.default.svc.cluster.local'],
   'virtual.example.com': ['details.default.svc.cluster.local'],
+  '*.virtual.com': ['details.default.svc.cluster.local'],
 }
 
 const knownHosts = createKnownHosts({ hasService: (key) => SERVICES.has(key), hasVirtualService: (host) => host in ROUTES })
 const entry = (hosts: readonly string[]): never => ({ metadata: { name: 'entry', namespace: 'default' }, hosts }) as never
-knownHosts.changeEntry(undefined, entry(['www.baidu.com', 'example.com', '*.wild.com']))
+knownHosts.changeEntry(undefined, entry(['www.baidu.com', 'example.com', '*.wild.com', '*.a.wild.com', '*.local']))
+const askedHosts = createAskedHosts({
+  known: knownHosts,
+  service: (key) => SERVICES.get(key),
+  servicesOf: (address) => ADDRESSES[address] ?? [],
+})
+for (const each of SERVICES.values()) askedHosts.changeService(undefined, each)
 
 function receive(
   requests: readonly LoggedRequest[],
@@ -32,8 +54,7 @@ function receive(
   const results: Partial<Record<EntryResult, number>> = {}
   const source = createAccessLogSource({
     servicesOf: (address) => ADDRESSES[address] ?? [],
-    resolve: knownHosts.resolve,
-    isExternal: knownHosts.isExternal,
+    hostsFor: askedHosts.hostsFor,
     destinationsOf: (host) => ROUTES[host] ?? [],
     learn: (fence, hosts) => (learned[fence] = Object.fromEntries(hosts)),
     observe: (result, count) => (results[result] = count),
@@ -129,6 +150,64 @@ for (const [what, upstreamCluster, authority, hosts] of destinations) {
     assert.deepEqual(Object.keys(receive([from(upstreamCluster, authority)]).learned['default/productpage'] ?? {}), hosts)
   })
 }
+
+const WEB = 'web.default.svc.cluster.local'
+const failures: readonly (readonly [string, readonly string[]])[] = [
+  ['details:9080', [DETAILS]],
+  ['details', [DETAILS]],
+  ['DETAILS.Default:9080', [DETAILS]],
+  ['details.default.svc', [DETAILS]],
+  ['details.default.svc.cluster.local.:9080', [DETAILS]],
+  ['ratings', []],
+  ['ratings.other', ['ratings.other.svc.cluster.local']],
+  ['nobody', []],
+  ['nobody.default.svc.cluster.local:9080', []],
+  ['www.baidu.com:443', ['www.baidu.com']],
+  ['www.example.org', []],
+  ['b.wild.com', ['*.wild.com']],
+  ['b.a.wild.com:9080', ['*.a.wild.com']],
+  ['wild.com', []],
+  ['printer.local', []],
+  ['virtual.example.com', ['virtual.example.com']],
+  ['a.virtual.com', ['*.virtual.com']],
+  ['web-0.web', [WEB]],
+  ['web-0.web.default:9080', [WEB]],
+  ['web-0.web.default.svc', [WEB]],
+  ['web-0.web.default.svc.cluster.local', [WEB]],
+  ['web-0.web.other', ['web.other.svc.cluster.local']],
+  ['web-0.nobody.default.svc.cluster.local', []],
+  ['x.web-0.web.default.svc.cluster.local', []],
+  ['shop.dev', []],
+  ['10.96.0.12:9080', [DETAILS]],
+  ['[fd00::12]:9080', [DETAILS]],
+  ['[FD00:0:0:0:0:0:0:12]', [DETAILS]],
+  ['fd00::12', [DETAILS]],
+  ['10.0.0.20:9080', ['web.other.svc.cluster.local', 'both.other.svc.cluster.local']],
+  ['10.9.9.9:9080', []],
+  ['[::1', []],
+  ['</script>', []],
+  ['', []],
+  ['global-sidecar.default', []],
+]
+for (const [authority, hosts] of failures) {
+  test(`a call of "${authority}" that no cluster of the mesh answered teaches ${hosts.join(' and ') || 'nothing'}`, () => {
+    for (const upstreamCluster of ['', 'PassthroughCluster', 'BlackHoleCluster', 'whatever-it-is-called'])
+      assert.deepEqual(Object.keys(receive([from(upstreamCluster, authority)]).learned['default/productpage'] ?? {}), hosts)
+    assert.deepEqual(receive([from('inbound|9080||', authority)]).learned, {})
+  })
+}
+
+test('an address whose Service is replaced by another means the other', () => {
+  const moved = createAskedHosts({ known: knownHosts, service: () => undefined, servicesOf: () => [] })
+  const [old, later] = ['old', 'later'].map((name) => service('default', name, { clusterIP: '10.96.0.99' }))
+  moved.changeService(undefined, old)
+  assert.deepEqual(moved.hostsFor('10.96.0.99', 'default'), ['old.default.svc.cluster.local'])
+  moved.changeService(undefined, later)
+  moved.changeService(old, undefined)
+  assert.deepEqual(moved.hostsFor('10.96.0.99', 'default'), ['later.default.svc.cluster.local'])
+  moved.changeService(later, undefined)
+  assert.deepEqual(moved.hostsFor('10.96.0.99', 'default'), [])
+})
 
 test('a short name is meant in the namespace of its caller', () => {
   assert.deepEqual(receive([{ remote: '10.0.0.9', upstreamCluster: cluster(DETAILS), authority: 'details' }]).learned, {
