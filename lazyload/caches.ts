@@ -1,12 +1,24 @@
 /** What is watched: one informer per kind, the indexes made of them, and which fences or Services each change concerns. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Client } from '../runtime/client.ts'
-import { type ChangeSource, createInformer, type Informer, type InformerProblem } from '../runtime/informer.ts'
+import { type ChangeSource, createInformer, type Informer, type InformerOptions, type InformerProblem } from '../runtime/informer.ts'
 import { keyOf, type KubeObject } from '../runtime/object.ts'
 import { resourceName, type ResourceType } from '../runtime/resource.ts'
-import { ENDPOINT_SLICE, NAMESPACE, SERVICE, SERVICE_ENTRY, SERVICE_FENCE, SIDECAR, VIRTUAL_SERVICE } from './kinds.ts'
+import {
+  CATCH_ALL,
+  ENDPOINT_SLICE,
+  ENVOY_FILTER,
+  GLOBAL_SIDECAR,
+  NAMESPACE,
+  SERVICE,
+  SERVICE_ENTRY,
+  SERVICE_FENCE,
+  SIDECAR,
+  VIRTUAL_SERVICE,
+} from './kinds.ts'
 import { createAskedHosts } from './mesh/asked-hosts.ts'
-import { createEndpointIndex, slimEndpointSlice } from './mesh/endpoints.ts'
+import { createEndpointIndex, SERVICE_NAME, slimEndpointSlice } from './mesh/endpoints.ts'
+import { createGlobalSidecars, type GlobalSidecarsOptions, slimCatchAll, slimReadiness } from './mesh/global-sidecars.ts'
 import { createGoneSince } from './mesh/gone-since.ts'
 import { serviceOf } from './mesh/host-name.ts'
 import { createKnownHosts, slimService, slimServiceEntry } from './mesh/known-hosts.ts'
@@ -15,8 +27,9 @@ import { slimSidecar } from './sidecar/writer.ts'
 
 export interface CacheOptions {
   readonly client: Pick<Client, 'list' | 'watch'>
-  /** EndpointSlices are only read for the access log. */
+  /** EndpointSlices of all Services are only read for the access log. */
   readonly endpoints: boolean
+  readonly hosts: GlobalSidecarsOptions['hosts']
   readonly inScope: (object: KubeObject) => boolean
   readonly onFence: (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
   readonly onSidecar: (key: string) => void
@@ -25,6 +38,8 @@ export interface CacheOptions {
   readonly onNamespace: (name: string) => void
   /** Requests for these hosts may be routed otherwise now. */
   readonly onRoutes: (hosts: readonly string[]) => void
+  /** A global-sidecar came, went or may have become reachable or not: for this namespace, or for all. */
+  readonly onGlobalSidecar: (namespace: string | undefined) => void
   readonly onExternalHosts: (hosts: readonly string[]) => void
   readonly onProblem: (problem: InformerProblem) => void
   /** A kind can be watched again. */
@@ -40,8 +55,14 @@ export function createCaches(options: CacheOptions) {
   const routes = createVirtualServiceIndex()
 
   type OnChange = (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
-  const informer = (type: ResourceType, onChange: OnChange, transform: (object: KubeObject) => KubeObject): Informer =>
-    createInformer({ client, type, onChange, onProblem, onRegained, paged: true, builtIn: BUILT_IN.includes(type), transform })
+  type Selector = Pick<InformerOptions, 'labelSelector' | 'fieldSelector'>
+  const informer = (
+    type: ResourceType,
+    onChange: OnChange,
+    transform: (object: KubeObject) => KubeObject,
+    selector: Selector = {},
+  ): Informer =>
+    createInformer({ client, type, onChange, onProblem, onRegained, paged: true, builtIn: BUILT_IN.includes(type), transform, ...selector })
   const seen = (object: KubeObject | undefined): KubeObject | undefined => (object !== undefined && inScope(object) ? object : undefined)
 
   const fences = informer(SERVICE_FENCE, options.onFence, slimFence)
@@ -57,6 +78,8 @@ export function createCaches(options: CacheOptions) {
       gone.change(previous, current)
       askedHosts.changeService(previous, current)
       options.onService(previous, current)
+      const { name, namespace = '' } = (current ?? previous)!.metadata
+      if (name === GLOBAL_SIDECAR && (previous === undefined || current === undefined)) globalSidecars.changeService(namespace)
     },
     slimService,
   )
@@ -91,6 +114,19 @@ export function createCaches(options: CacheOptions) {
     },
     slimServiceEntry,
   )
+  const globalSidecars = createGlobalSidecars({
+    hosts: options.hosts,
+    hasService: (key) => services.get(key) !== undefined,
+    onChange: options.onGlobalSidecar,
+  })
+  // selected by name, so that a mesh with many of them costs no memory
+  const gates =
+    options.hosts.mode === 'no'
+      ? []
+      : [
+          informer(ENVOY_FILTER, globalSidecars.changeFilter, slimCatchAll, { fieldSelector: `metadata.name=${CATCH_ALL}` }),
+          informer(ENDPOINT_SLICE, globalSidecars.changeSlice, slimReadiness, { labelSelector: `${SERVICE_NAME}=${GLOBAL_SIDECAR}` }),
+        ]
   const slices = options.endpoints ? [informer(ENDPOINT_SLICE, endpoints.change, slimEndpointSlice)] : []
 
   return {
@@ -102,6 +138,7 @@ export function createCaches(options: CacheOptions) {
     knownHosts,
     askedHosts,
     endpoints,
+    globalSidecars,
     /** Since when (milliseconds since 1970) a host of the cluster's own domain has neither a Service nor anything else; undefined: it has. */
     absentSince(host: string): number | undefined {
       const key = serviceOf(host)
@@ -110,7 +147,11 @@ export function createCaches(options: CacheOptions) {
     /** Of what hosts are computed from, the resources that cannot be seen now. */
     unseen: (): readonly string[] =>
       [services, virtualServices, serviceEntries].filter(({ blind }) => blind()).map(({ type }) => resourceName(type)),
-    informers: [fences, sidecars, services, namespaces, virtualServices, serviceEntries, ...slices] as readonly Informer[],
+    /** Of what tells whether a global-sidecar can be reached, the resources that cannot be seen now. */
+    unseenGates: (): readonly string[] => gates.filter(({ blind }) => blind()).map(({ type }) => resourceName(type)),
+    informers: [fences, sidecars, services, namespaces, virtualServices, serviceEntries, ...slices, ...gates] as readonly Informer[],
+    /** Without their first list nothing may be written; without that of the others only no Sidecar is made. */
+    needed: [fences, sidecars, services, namespaces, virtualServices, serviceEntries, ...slices] as readonly Informer[],
   }
 }
 

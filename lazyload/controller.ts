@@ -19,7 +19,6 @@ import { createScope } from './fence/scope.ts'
 import type { LazyloadMetrics } from './metrics.ts'
 import type { Finding, QueryProblem } from './prometheus/finding.ts'
 import { createReconcile } from './reconcile.ts'
-import { GLOBAL_SIDECAR } from './kinds.ts'
 import { selectorOf } from './mesh/known-hosts.ts'
 import { workloadLabels } from './sidecar/sidecar.ts'
 
@@ -55,12 +54,17 @@ export function createController({ config, client, events, log, metrics, workers
   const caches = createCaches({
     client,
     endpoints: config.source === 'accesslog',
+    hosts: config,
     inScope: ofRevision,
     onFence,
     onSidecar: (key) => caches.fences.get(key) !== undefined && enqueue(key),
     onService,
     onNamespace: (name) => whileWorking(() => concerned.ofNamespace(name)),
     onRoutes: (hosts) => whileWorking(() => concerned.byHosts(hosts)),
+    onGlobalSidecar: (namespace) =>
+      whileWorking(() =>
+        namespace === undefined ? [...services.values(), ...fences.values()].map(keyOf) : concerned.ofNamespace(namespace),
+      ),
     onExternalHosts: (hosts) => whileWorking(() => concerned.byNames(hosts)),
     onProblem,
     onRegained: lookAround,
@@ -122,11 +126,6 @@ export function createController({ config, client, events, log, metrics, workers
     const others = samePods.update(key)
     whileWorking(() => others)
     whileWorking(() => concerned.byService(previous, current))
-    const { namespace = '', name } = (current ?? previous)!.metadata
-    if (name === GLOBAL_SIDECAR && (previous === undefined || current === undefined))
-      whileWorking(() =>
-        config.mode === 'cluster' ? [...services.values(), ...fences.values()].map(keyOf) : concerned.ofNamespace(namespace),
-      )
   }
 
   function onProblem({ type, error, retryInMs }: InformerProblem): void {
@@ -141,7 +140,7 @@ export function createController({ config, client, events, log, metrics, workers
 
   /** Where something cannot be seen any more, or again, every fence is to say so, and to be what it should be. */
   function lookAround(): void {
-    const now = caches.unseen().join()
+    const now = [...caches.unseen(), ...caches.unseenGates()].join()
     if (now === unseen) return
     unseen = now
     whileWorking(() => [...fences.values()].map(keyOf))
@@ -177,9 +176,9 @@ export function createController({ config, client, events, log, metrics, workers
      * written: what the caches lack would be taken out of Sidecars, and fences with it.
      */
     async whenListed(signal: AbortSignal): Promise<void> {
-      const unlisted = caches.informers.filter(({ blind, kindMissing }) => blind() && !kindMissing()).map(({ type }) => resourceName(type))
+      const unlisted = caches.needed.filter(({ blind, kindMissing }) => blind() && !kindMissing()).map(({ type }) => resourceName(type))
       if (unlisted.length > 0) log.warn('waiting: nothing is written before these are listed', { resources: unlisted })
-      await Promise.race([Promise.all(caches.informers.map((informer) => informer.whenListed())), abortOf(signal)])
+      await Promise.race([Promise.all(caches.needed.map((informer) => informer.whenListed())), abortOf(signal)])
     },
     /** Reconciles until `signal` aborts and every reconcile in progress has ended. */
     async work(signal: AbortSignal): Promise<void> {

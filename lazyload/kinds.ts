@@ -13,10 +13,17 @@ export const NAMESPACE: ResourceType = { apiVersion: 'v1', kind: 'Namespace', pl
 export const ENDPOINT_SLICE: ResourceType = namespaced('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices')
 /** Never watched: see mesh/pods.ts. */
 export const POD: ResourceType = namespaced('v1', 'Pod', 'pods')
+export const ENVOY_FILTER: ResourceType = namespaced('networking.istio.io/v1alpha3', 'EnvoyFilter', 'envoyfilters')
 export const EVENT: ResourceType = namespaced('v1', 'Event', 'events')
 
 /** The Service, and the pods behind it, through which unknown hosts are reached. */
 export const GLOBAL_SIDECAR = 'global-sidecar'
+/** The EnvoyFilter that sends unknown hosts to a global-sidecar. */
+export const CATCH_ALL = 'to-global-sidecar'
+/** The operator's mark on it: `<namespace of the proxies, or *>=<namespace of the global-sidecar>`. */
+export const CATCH_ALL_ANNOTATION = 'config.netease.com/catch-all'
+/** The operator's mark on a catch-all that is about to go. */
+export const LEAVING_ANNOTATION = 'config.netease.com/leaving'
 /** Who we are in managedFields. */
 export const FIELD_MANAGER = 'slime-lazyload'
 /** Which control plane an object is for (https://istio.io/latest/docs/reference/config/labels/). */

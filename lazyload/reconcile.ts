@@ -13,12 +13,10 @@ import { aliasesOf } from './fence/aliases.ts'
 import type { ComputedDomains, Observation } from './fence/domains.ts'
 import { isEnabled } from './fence/fence.ts'
 import { createFenceReconciler } from './fence/reconciler.ts'
-import { GLOBAL_SIDECAR } from './kinds.ts'
 import { serviceHost } from './mesh/host-name.ts'
 import { selectorOf } from './mesh/known-hosts.ts'
 import type { LazyloadMetrics } from './metrics.ts'
 import type { QueryProblem } from './prometheus/finding.ts'
-import { globalSidecarHome } from './sidecar/hosts.ts'
 import { hostsOfSidecar } from './sidecar/sidecar.ts'
 import { createSidecarWriter, type SidecarOutcome } from './sidecar/writer.ts'
 
@@ -67,7 +65,8 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
     sidecars,
     liveHosts: (key) => hostsOfSidecar(caches.sidecars.get(key)),
     unseen: caches.unseen,
-    isServed,
+    unseenGates: caches.unseenGates,
+    missing: caches.globalSidecars.missing,
     serviceSelector: (key) => selectorOf(services.get(key)),
     serviceLabel: config.serviceLabel,
     samePods,
@@ -96,12 +95,6 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
       events.record(fence, 'Warning', 'SidecarForeign', `Sidecar/${key} belongs to somebody else and is left alone`)
     if (outcome === 'created' || outcome === 'changed' || outcome === 'removed')
       log.info(`sidecar ${outcome}`, { fence: key, domains: Object.keys(domains).length })
-  }
-
-  /** Whether the global-sidecar is there through which pods of `namespace` reach what their Sidecars lack. */
-  function isServed(namespace: string): boolean {
-    const home = globalSidecarHome(namespace, config)
-    return home === undefined || services.get(`${home}/${GLOBAL_SIDECAR}`) !== undefined
   }
 
   /** Returns after how many milliseconds to look again. */

@@ -16,6 +16,7 @@ export interface InformerOptions {
   readonly type: ResourceType
   readonly namespace?: string | undefined
   readonly labelSelector?: string | undefined
+  readonly fieldSelector?: string | undefined
   /** What is kept of an object: smaller is better, `metadata` must stay. */
   readonly transform?: (object: KubeObject) => KubeObject
   /** List in pages: costs the API server more than one answer out of its cache, but the whole is never in memory as it came. */
@@ -62,6 +63,7 @@ export function createInformer(options: InformerOptions) {
     type,
     namespace,
     labelSelector,
+    fieldSelector,
     transform = (object) => object,
     onChange = () => {},
     onRegained = () => {},
@@ -118,6 +120,7 @@ export function createInformer(options: InformerOptions) {
     const list = await client.list(type, {
       namespace,
       labelSelector,
+      fieldSelector,
       signal,
       map: transform,
       ...(fromCache ? { resourceVersion: '0' } : {}),
@@ -133,7 +136,14 @@ export function createInformer(options: InformerOptions) {
 
   async function watchOnce(signal: AbortSignal): Promise<void> {
     const timeoutSeconds = Math.round(jittered(timing.watchSeconds, 0.2))
-    const response = await client.watch(type, { namespace, labelSelector, resourceVersion: resourceVersion!, timeoutSeconds, signal })
+    const response = await client.watch(type, {
+      namespace,
+      labelSelector,
+      fieldSelector,
+      resourceVersion: resourceVersion!,
+      timeoutSeconds,
+      signal,
+    })
     heardAt = performance.now()
     markSeen()
     for await (const event of readWatch(response, timing.inactivityMs)) {

@@ -31,13 +31,13 @@ export const FENCE_REASONS = {
   },
   NoGlobalSidecar: {
     means:
-      'Not `Ready`: there is no Service `global-sidecar` where the fence needs it, so its pods could not reach what a Sidecar lacks. None is made; one that is there stays. Also not `Learning` with access logs.',
+      'Not `Ready`: pods could not reach what a Sidecar lacks, because the Service `global-sidecar`, the catch-all (EnvoyFilter `to-global-sidecar`) or a ready endpoint of that Service is missing; the message says which. No Sidecar is made; one that is there stays, and hosts are only added to it. Also not `Learning` with access logs.',
     remedy:
-      'Add the namespace to `component.globalSidecar.namespace` of the SlimeBoot, or remove the fence. With `type: cluster` the module needs `global-sidecar-mode: cluster` too.',
+      'Service missing: add the namespace to `component.globalSidecar.namespace` of the SlimeBoot, or remove the fence; with `type: cluster` the module needs `global-sidecar-mode: cluster` too. Otherwise see the conditions of the SlimeBoot and why the pods of the global-sidecar are not ready; it heals by itself with them. A catch-all made by hand counts by its name where it is for all pods of the namespace (in mode cluster: in `istioNamespace`).',
   },
   KindsUnseen: {
     means:
-      '`Ready` is Unknown: Services, VirtualServices or ServiceEntries may not be listed, or their kind has vanished. Hosts are only added to Sidecars meanwhile, and no Sidecar is made.',
+      '`Ready` is Unknown: Services, VirtualServices, ServiceEntries, EnvoyFilters called `to-global-sidecar` or EndpointSlices may not be listed, or their kind has vanished. Hosts are only added to Sidecars meanwhile, and no Sidecar is made.',
     remedy: 'Grant `list` and `watch` on what the message names. Where the kind is gone for good, restart lazyload.',
   },
   NoService: {

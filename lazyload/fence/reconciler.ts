@@ -4,9 +4,10 @@ import { ApiError, hasCode, messageOf } from '../../runtime/errors.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import type { Result } from '../../runtime/worker.ts'
 import { FIELD_MANAGER, SIDECAR } from '../kinds.ts'
+import type { Missing } from '../mesh/global-sidecars.ts'
 import type { QueryProblem } from '../prometheus/finding.ts'
 import type { HostOptions } from '../sidecar/hosts.ts'
-import { constantHosts, globalSidecarHome, sidecarHosts, unionOf } from '../sidecar/hosts.ts'
+import { constantHosts, sidecarHosts, unionOf } from '../sidecar/hosts.ts'
 import { createRefusedHosts, REFUSED_FOR_MS } from '../sidecar/refused-hosts.ts'
 import { buildSidecar, type Labels, workloadLabels } from '../sidecar/sidecar.ts'
 import type { SidecarOutcome, SidecarWriter } from '../sidecar/writer.ts'
@@ -24,8 +25,10 @@ export interface FenceReconcilerOptions {
   readonly liveHosts: (key: string) => readonly string[]
   /** Of what hosts are computed from, the resources that cannot be seen now. */
   readonly unseen: () => readonly string[]
-  /** Whether the global-sidecar is there through which pods of this namespace reach what their Sidecars lack. */
-  readonly isServed: (namespace: string) => boolean
+  /** Of what tells whether a global-sidecar can be reached, the resources that cannot be seen now. */
+  readonly unseenGates: () => readonly string[]
+  /** What keeps pods of this namespace from what their Sidecars lack; undefined: nothing. */
+  readonly missing: (namespace: string) => Missing | undefined
   readonly serviceSelector: (key: string) => Labels | undefined
   readonly serviceLabel: string
   /** The enabled fences with the pods of this one, the one that has the Sidecar first. */
@@ -64,7 +67,8 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     sidecars,
     liveHosts,
     unseen,
-    isServed,
+    unseenGates,
+    missing: missingIn,
     serviceSelector,
     serviceLabel,
     samePods,
@@ -95,11 +99,9 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     if (options.domains.source !== 'accesslog') return undefined
     if (hosts.mode === 'no')
       return { reason: 'NoLogSource', message: 'Without a global-sidecar nobody sends access logs. Use metric_source_type: prometheus.' }
-    if (isServed(namespace)) return undefined
-    return {
-      reason: 'NoGlobalSidecar',
-      message: `There is no Service global-sidecar in ${globalSidecarHome(namespace, hosts)} to send access logs.`,
-    }
+    const missing = unseenGates().length > 0 ? undefined : missingIn(namespace)
+    if (missing === undefined) return undefined
+    return { reason: 'NoGlobalSidecar', message: `Nobody sends access logs, because this is missing: ${missing.parts.join(', ')}.` }
   }
 
   async function isAccepted(sidecar: KubeObject): Promise<boolean> {
@@ -128,12 +130,12 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       const [first, ...rest] = samePods(keyOf(fence))
       const holder = first ?? fence
       const accepted = liveHosts(keyOf(holder))
-      const home = isServed(namespace) ? undefined : globalSidecarHome(namespace, hosts)
-      const hidden = unseen()
+      const hidden = [...unseen(), ...unseenGates()]
+      const missing = unseenGates().length > 0 ? undefined : missingIn(namespace)
       // one that is there is kept up: without it more than it lacks would change
       if (accepted.length === 0) {
         const hasSidecar = liveHosts(keyOf(fence)).length > 0
-        if (home !== undefined) return { state: { kind: 'unserved', home, hasSidecar } }
+        if (missing !== undefined) return { state: { kind: 'unserved', missing, hasSidecar } }
         if (hidden.length > 0) return { state: { kind: 'unseen', resources: hidden, hasSidecar } }
       }
       if (keyOf(holder) !== keyOf(fence)) {
@@ -145,7 +147,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       }
       const domains = unionOf([computed.domains, ...rest.map((other) => compute(other, time).domains)])
       const sidecarOf = (list: readonly string[]): KubeObject => buildSidecar(fence, labels, list)
-      const wanted = sidecarHosts(domains, namespace, hosts, hidden.length > 0 ? accepted : [])
+      const wanted = sidecarHosts(domains, namespace, hosts, hidden.length > 0 || missing !== undefined ? accepted : [])
       const { outcome, refused, failure } = await refusedHosts.write(keyOf(fence), wanted, {
         write: async (list) => await sidecars.ensure(fence, sidecarOf(list)),
         accepts: async (list) => await isAccepted(sidecarOf(list)),
@@ -156,7 +158,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       if (outcome === 'foreign') return { state: { kind: 'foreign' } }
       if (outcome === 'contested') return { state: { kind: 'contested', ...sidecars.contestOf(fence) } }
       if (refused.length > 0) return { state: { kind: 'partial', refused, failure } }
-      if (home !== undefined) return { state: { kind: 'unserved', home, hasSidecar: true } }
+      if (missing !== undefined) return { state: { kind: 'unserved', missing, hasSidecar: true } }
       if (hidden.length > 0) return { state: { kind: 'unseen', resources: hidden, hasSidecar: true } }
       return { state: { kind: 'applied', with: rest.map(({ metadata }) => metadata.name) } }
     } catch (error) {

@@ -1,6 +1,7 @@
 /** The status of a fence as it should be, and the patch that makes it so. Pure. */
 import type { KubeObject } from '../../runtime/object.ts'
 import { MAX_LEARNED } from '../learn/learner.ts'
+import type { Missing } from '../mesh/global-sidecars.ts'
 import { dependencyHosts } from '../sidecar/hosts.ts'
 import type { ComputedDomains } from './domains.ts'
 import { type Domains, type FenceCondition, type FenceStatus, isEnabled, statusOf } from './fence.ts'
@@ -15,8 +16,7 @@ export type SidecarState =
   | { readonly kind: 'partial'; readonly refused: readonly string[]; readonly failure: string }
   | { readonly kind: 'disabled' | 'foreign' | 'no-service' | 'no-crd' }
   | { readonly kind: 'contested'; readonly manager: string | undefined; readonly retryMs: number }
-  /** `home`: where the global-sidecar should be. */
-  | { readonly kind: 'unserved'; readonly home: string; readonly hasSidecar: boolean }
+  | { readonly kind: 'unserved'; readonly missing: Missing; readonly hasSidecar: boolean }
   | { readonly kind: 'unseen'; readonly resources: readonly string[]; readonly hasSidecar: boolean }
   | { readonly kind: 'failed'; readonly reason: string; readonly failure: string }
 
@@ -133,7 +133,13 @@ function ready(sidecar: SidecarState): FenceCondition {
     case 'unserved':
       return not(
         'NoGlobalSidecar',
-        `There is no Service global-sidecar in namespace ${sidecar.home}, so pods cannot reach what their Sidecar lacks: ${sidecar.hasSidecar ? 'the one that is there stays, but none is made anew' : 'none is made'}. Add the namespace to component.globalSidecar.namespace of the SlimeBoot, or remove the fence.`,
+        `Pods could not reach what a Sidecar lacks, because this is missing: ${sidecar.missing.parts.join(', ')}. ${
+          sidecar.hasSidecar ? 'The Sidecar that is there stays, and hosts are only added to it.' : 'No Sidecar is made.'
+        } ${
+          sidecar.missing.service
+            ? 'Add the namespace to component.globalSidecar.namespace of the SlimeBoot, or remove the fence.'
+            : 'See the conditions of the SlimeBoot, and why the pods of the global-sidecar are not ready.'
+        }`,
       )
     case 'unseen':
       return {

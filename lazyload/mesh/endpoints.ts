@@ -1,7 +1,8 @@
 /** Which Services an address belongs to: from EndpointSlices, addresses that are not ready included, because a starting pod calls already. */
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 
-const SERVICE_NAME = 'kubernetes.io/service-name'
+/** Label of an EndpointSlice: the Service that it is of. */
+export const SERVICE_NAME = 'kubernetes.io/service-name'
 
 const NONE: readonly string[] = []
 

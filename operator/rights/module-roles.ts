@@ -4,6 +4,8 @@ import { groupOf } from '../../runtime/object.ts'
 import { BINDER_ROLE, INSTALL_VERB, INSTALLER_ROLE, LAZYLOAD_CLUSTER_ROLE, LAZYLOAD_LEASES_ROLE, PILOT_CLUSTER_ROLE } from './names.ts'
 import { type Role, type Rule, rule } from './rule.ts'
 
+/** The EnvoyFilter that sends unknown hosts to a global-sidecar (templates/global-sidecar). */
+const CATCH_ALL_NAME = 'to-global-sidecar'
 const READ = ['get', 'list', 'watch']
 const FENCES = 'microservice.slime.io'
 const ISTIO = 'networking.istio.io'
@@ -38,9 +40,17 @@ export const LAZYLOAD_ROLE: Role = {
     rule(FENCES, ['servicefences/finalizers'], ['update'], 'Make the fence the owner of its Sidecar, with blockOwnerDeletion.'),
     rule(ISTIO, ['sidecars'], ['list', 'watch', 'create', 'patch', 'delete'], 'Write the Sidecar of each fence.'),
     rule(ISTIO, ['virtualservices', 'serviceentries'], ['list', 'watch'], 'Follow the destinations behind a learned host.'),
+    rule(ISTIO, ['envoyfilters'], ['list', 'watch'], 'See whether a catch-all serves a namespace, before pods there get a Sidecar.', [
+      CATCH_ALL_NAME,
+    ]),
     rule('', ['services', 'namespaces'], ['list', 'watch'], 'Fence Services by label; tell which host belongs to which Service.'),
     rule('', ['services', 'namespaces'], ['get'], 'Look whether labels really ask for a fence no more, before it is removed.'),
-    rule('discovery.k8s.io', ['endpointslices'], ['list', 'watch'], 'Tell which Service an address in the access log belongs to.'),
+    rule(
+      'discovery.k8s.io',
+      ['endpointslices'],
+      ['list', 'watch'],
+      'Tell which Service an address in the access log belongs to, and whether a global-sidecar is ready.',
+    ),
     rule('', ['events'], ['create'], 'Tell on the fence what happened.'),
     ...OLDER_IMAGES,
   ],

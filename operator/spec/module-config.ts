@@ -15,22 +15,42 @@ export function moduleConfig(module: JsonObject, spec: JsonObject, mode: Mode): 
   // The enabled module of a name comes last and wins over a disabled one.
   items.sort((a, b) => Number(isEnabled(a.module)) - Number(isEnabled(b.module)))
   return {
-    cfg: text(module, mode),
-    ...Object.fromEntries(items.map((item) => [`cfg_${nameOf(item.module)}`, text(item.module, mode)])),
+    cfg: text(module, spec, mode),
+    ...Object.fromEntries(items.map((item) => [`cfg_${nameOf(item.module)}`, text(item.module, spec, mode)])),
   }
 }
 
-function text(module: JsonObject, mode: Mode): string {
-  return `${goJson(normalise(module, mode))}\n`
+function text(module: JsonObject, spec: JsonObject, mode: Mode): string {
+  return `${goJson(normalise(module, spec, mode))}\n`
 }
 
-function normalise(module: JsonObject, mode: Mode): JsonObject {
+function normalise(module: JsonObject, spec: JsonObject, mode: Mode): JsonObject {
   const misc = normaliseMisc(module, mode)
-  const withMisc = Object.keys(misc).length > 0 ? { global: { ...objectAt(module, 'global'), misc } } : {}
+  const derived = derivedNamespaces(module, spec, mode)
+  const global = { ...objectAt(module, 'global'), ...derived, ...(Object.keys(misc).length > 0 ? { misc } : {}) }
+  const withGlobal = Object.keys(global).length > 0 ? { global } : {}
   const withFence = isJsonObject(at(module, 'fence')) ? { fence: normaliseFence(module) } : {}
   const withEnable = isEnabled(module) ? { enable: true } : {}
-  return { ...module, ...withEnable, ...withMisc, ...withFence }
+  return { ...module, ...withEnable, ...withGlobal, ...withFence }
 }
+
+/**
+ * In mode cluster the controller looks for the catch-all in Istio's namespace and for the global-sidecar in its own: where these are not
+ * the ones that it expects, it is told.
+ */
+function derivedNamespaces(module: JsonObject, spec: JsonObject, mode: Mode): JsonObject {
+  if (mode !== 'cluster' || !isLazyload(module)) return {}
+  const said = objectAt(module, 'global')
+  const namespaces = { istioNamespace: at(spec, 'istioNamespace'), slimeNamespace: at(spec, 'namespace') }
+  return Object.fromEntries(
+    Object.entries(namespaces).filter(
+      ([key, value]) => typeof value === 'string' && value !== CONTROLLER_DEFAULTS[key] && (said[key] ?? null) === null,
+    ),
+  ) as JsonObject
+}
+
+/** What the controller takes where nothing is said (lazyload/config.ts). */
+const CONTROLLER_DEFAULTS: Readonly<Record<string, string>> = { istioNamespace: 'istio-system', slimeNamespace: 'mesh-operator' }
 
 /**
  * All values are text. The mode is in the controller's own words. The controller reads it only here, so it is added where

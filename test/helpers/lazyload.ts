@@ -8,7 +8,16 @@ import { createInterface } from 'node:readline'
 import { randomBytes } from 'node:crypto'
 import type { ClusterAccess } from '../../local-cluster/access.ts'
 import type { NetworkPod, PodNetwork } from '../../local-cluster/mesh/network.ts'
-import { GLOBAL_SIDECAR, SERVICE_FENCE, SIDECAR } from '../../lazyload/kinds.ts'
+import {
+  CATCH_ALL,
+  CATCH_ALL_ANNOTATION,
+  ENDPOINT_SLICE,
+  ENVOY_FILTER,
+  GLOBAL_SIDECAR,
+  SERVICE,
+  SERVICE_FENCE,
+  SIDECAR,
+} from '../../lazyload/kinds.ts'
 import type { FenceStatus } from '../../lazyload/fence/fence.ts'
 import { type Client, createClient } from '../../runtime/client.ts'
 import { hasCode } from '../../runtime/errors.ts'
@@ -29,7 +38,7 @@ export interface LazyloadOptions {
   readonly groups?: readonly string[]
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** False: the namespaces get no Service `global-sidecar`, which the operator makes elsewhere. */
+  /** False: the namespaces get no global-sidecar (Service, catch-all, ready endpoint), which the operator makes elsewhere. */
   readonly globalSidecar?: boolean
   /** Runs inside this pod, on its usual ports. */
   readonly inside?: { readonly network: Pick<PodNetwork, 'kubeconfigInside'>; readonly pod: Pick<NetworkPod, 'command' | 'app'> }
@@ -144,13 +153,35 @@ async function createGlobalSidecars(cluster: Pick<ClusterAccess, 'kubeconfigFor'
   const kubeconfig = cluster.kubeconfigFor({ name: 'slimeboot', groups: ['system:masters'] })
   const transport = createTransport({ loadConfig: () => loadKubeConfig(kubeconfig), userAgent: 'test' })
   const client = createClient(transport)
-  for (const namespace of namespaces)
-    try {
-      await createService(client, namespace, GLOBAL_SIDECAR, {}, { app: 'qz-ingress' })
-    } catch (error) {
-      if (!hasCode(error, 409)) throw error
-    }
+  for (const namespace of namespaces) await createGlobalSidecar(client, namespace)
   transport.close()
+}
+
+/** All that a Sidecar waits for, as the operator and the controller manager make it; what is there already is left as it is. */
+export async function createGlobalSidecar(client: Client, namespace: string): Promise<void> {
+  const exists = await client.get({ type: SERVICE, namespace, name: GLOBAL_SIDECAR })
+  if (exists === undefined) await createService(client, namespace, GLOBAL_SIDECAR, {}, { app: 'qz-ingress' })
+  const labelSelector = `kubernetes.io/service-name=${GLOBAL_SIDECAR}`
+  const { items } = await client.list(ENDPOINT_SLICE, { namespace, labelSelector })
+  // the controller manager makes an empty one for the Service
+  const filled = items.filter(({ endpoints }) => ((endpoints ?? []) as readonly unknown[]).length > 0)
+  if (filled.length === 0) await createEndpoints(client, namespace, GLOBAL_SIDECAR, ['192.0.2.80'])
+  await createCatchAll(client, namespace)
+}
+
+/** The catch-all that sends the proxies of a namespace to its own global-sidecar, or to that of `scope=namespace`. */
+export async function createCatchAll(client: Client, namespace: string, mark: string | null = `${namespace}=${namespace}`): Promise<void> {
+  const annotations = mark === null ? {} : { [CATCH_ALL_ANNOTATION]: mark }
+  const { apiVersion, kind } = ENVOY_FILTER
+  try {
+    await client.create(
+      ENVOY_FILTER,
+      { apiVersion, kind, metadata: { name: CATCH_ALL, namespace, annotations }, spec: { configPatches: [] } },
+      'slimeboot',
+    )
+  } catch (error) {
+    if (!hasCode(error, 409)) throw error
+  }
 }
 
 function withFreePorts(config: JsonObject): JsonObject {

@@ -1,5 +1,5 @@
 /** What a mesh is made of: Services, the addresses of their pods, fences. */
-import { ENDPOINT_SLICE, GLOBAL_SIDECAR, SERVICE, SERVICE_FENCE } from '../../../lazyload/kinds.ts'
+import { CATCH_ALL, ENDPOINT_SLICE, ENVOY_FILTER, GLOBAL_SIDECAR, SERVICE, SERVICE_FENCE } from '../../../lazyload/kinds.ts'
 import { serviceHost } from '../../../lazyload/mesh/host-name.ts'
 import type { KubeObject } from '../../../runtime/object.ts'
 import type { ResourceType } from '../../../runtime/resource.ts'
@@ -61,7 +61,14 @@ export async function createServedNamespaces(
   namespaces: readonly string[],
 ): Promise<void> {
   await stage.createNamespaces(namespaces)
-  await Promise.all(namespaces.map((namespace) => stage.client.create(SERVICE, service(namespace, GLOBAL_SIDECAR))))
+  await Promise.all(
+    namespaces.map(async (namespace, index) => {
+      const catchAll = { ...typeOf(ENVOY_FILTER), metadata: { name: CATCH_ALL, namespace }, spec: { configPatches: [] } }
+      await stage.client.create(SERVICE, service(namespace, GLOBAL_SIDECAR))
+      await stage.client.create(ENDPOINT_SLICE, endpoints(namespace, GLOBAL_SIDECAR, [`192.0.2.${index % 250}`]))
+      await stage.client.create(ENVOY_FILTER, catchAll)
+    }),
+  )
 }
 
 /** As many at a time as the stage's client has requests in flight. */

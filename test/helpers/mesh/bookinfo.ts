@@ -11,7 +11,7 @@ import type { Mode, Shape } from '../../../operator/spec/values.ts'
 import type { Client } from '../../../runtime/client.ts'
 import type { JsonObject } from '../../../runtime/object.ts'
 import { eventually } from '../eventually.ts'
-import { createService, type Lazyload, type LazyloadOptions, startLazyload } from '../lazyload.ts'
+import { createCatchAll, createService, type Lazyload, type LazyloadOptions, startLazyload } from '../lazyload.ts'
 import { createNamespace } from '../namespace.ts'
 import { adminClient } from '../stage.ts'
 import type { MeshService } from './envoy-config.ts'
@@ -28,6 +28,8 @@ export interface BookinfoOptions {
   readonly mode?: Mode
   /** Namespace of the global-sidecar; that of bookinfo when absent. */
   readonly globalSidecarNamespace?: string
+  /** Mode cluster: namespace of the catch-all. */
+  readonly root?: string
   /** Services of bookinfo's namespace, beside productpage. */
   readonly services?: readonly string[]
   /** Threads of Envoy, each with a log stream of its own (default 2). */
@@ -90,6 +92,8 @@ export async function startBookinfo(cluster: ClusterAccess, options: BookinfoOpt
   try {
     for (const service of [...services, 'productpage']) await createService(client, namespace, service)
     await createGlobalSidecarService(client, globalSidecarNamespace)
+    if (options.root === undefined) await createCatchAll(client, globalSidecarNamespace)
+    else await createCatchAll(client, options.root, `*=${globalSidecarNamespace}`)
     const [apps, productpage, ...lazyloadPods] = await Promise.all([
       network.createPod({ name: 'apps', namespace }),
       network.createPod({ name: 'productpage-v1', namespace, labels: { app: 'productpage' } }),

@@ -26,20 +26,19 @@ test("the tutorial's global-sidecar, an Envoy in gateway mode, teaches in the sa
 
 test('one global-sidecar for the cluster: no host for it, calls with a namespace are learned, and short names too, though it does not know them', async () => {
   const slime = await createNamespace(cluster, 'slime')
-  await using bookinfo = await startBookinfo(cluster, { mode: 'cluster', globalSidecarNamespace: slime })
+  const root = await createNamespace(cluster, 'root')
+  await using bookinfo = await startBookinfo(cluster, { mode: 'cluster', globalSidecarNamespace: slime, root })
   const { client, namespace, host } = bookinfo
   await createFence(client, namespace, 'productpage')
-  await bookinfo.startLazyload({ config: config('cluster', { slimeNamespace: slime }) })
-  await eventually(async () =>
-    assert.deepEqual(hostsOf(await sidecarOf(client, namespace, 'productpage')), ['istio-system/*', `${slime}/*`]),
-  )
+  await bookinfo.startLazyload({ config: config('cluster', { slimeNamespace: slime, istioNamespace: root }) })
+  await eventually(async () => assert.deepEqual(hostsOf(await sidecarOf(client, namespace, 'productpage')), [`${root}/*`, `${slime}/*`]))
   assert.equal((await bookinfo.call('reviews:9080')).status, 404)
   assert.equal((await bookinfo.call(`details.${namespace}:9080`)).status, 200)
   await eventually(async () =>
     assert.deepEqual(hostsOf(await sidecarOf(client, namespace, 'productpage')), [
       `*/${host('details')}`,
       `*/${host('reviews')}`,
-      'istio-system/*',
+      `${root}/*`,
       `${slime}/*`,
     ]),
   )

@@ -1,10 +1,9 @@
 /** Who may teach, with a real Envoy: a header is not believed, and only global-sidecars are listened to, each for its own namespace. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { GLOBAL_SIDECAR } from '../../../lazyload/kinds.ts'
 import { sharedCluster } from '../../helpers/cluster.ts'
 import { eventually } from '../../helpers/eventually.ts'
-import { createFence, createService, dependenciesOf, type Lazyload } from '../../helpers/lazyload.ts'
+import { createFence, createGlobalSidecar, createService, dependenciesOf, type Lazyload } from '../../helpers/lazyload.ts'
 import { type Bookinfo, startBookinfo, untilEndpoint } from '../../helpers/mesh/bookinfo.ts'
 import { createNamespace } from '../../helpers/namespace.ts'
 
@@ -15,8 +14,8 @@ let elsewhere: string
 before(async () => {
   elsewhere = await createNamespace(cluster, 'elsewhere')
   bookinfo = await startBookinfo(cluster)
-  // its own, which has no pods here
-  await createService(bookinfo.client, elsewhere, GLOBAL_SIDECAR)
+  // its own, which has no Envoy here
+  await createGlobalSidecar(bookinfo.client, elsewhere)
   for (const name of ['productpage', 'ratings']) await createFence(bookinfo.client, bookinfo.namespace, name)
   lazyload = await bookinfo.startLazyload({ namespaces: [bookinfo.namespace, elsewhere] })
 })

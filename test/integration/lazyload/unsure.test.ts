@@ -11,6 +11,7 @@ import { type FaultProxy, isWatch, startFaultProxy } from '../../helpers/fault-p
 import {
   conditionOf,
   createFence,
+  createGlobalSidecar,
   createService,
   fenceOf,
   hostsOf,
@@ -33,7 +34,7 @@ let lazyload: Lazyload
 before(async () => {
   namespace = await createNamespace(cluster, 'unsure')
   bare = await createNamespace(cluster, 'bare')
-  await createService(client, namespace, GLOBAL_SIDECAR)
+  await createGlobalSidecar(client, namespace)
   proxy = await startFaultProxy(cluster)
 })
 after(async () => {
@@ -153,7 +154,7 @@ test('without a global-sidecar a namespace gets fences by label, which say what 
     assert.equal(await client.get(refTo(name, SIDECAR, bare)), undefined)
     assert.equal(conditionOf(await fenceOf(client, bare, name), 'Learning').reason, 'NoGlobalSidecar')
   }
-  await createService(client, bare, GLOBAL_SIDECAR)
+  await createGlobalSidecar(client, bare)
   for (const name of ['svc', 'by-hand']) {
     await readyIs(name, 'True', 'SidecarApplied', bare)
     assert.equal(conditionOf(await fenceOf(client, bare, name), 'Learning').status, 'True')

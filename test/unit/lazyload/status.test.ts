@@ -104,7 +104,13 @@ test('when a host was last learned stays known after the host has left', () => {
 for (const [what, input, type, status, reason] of [
   ['a foreign Sidecar', { sidecar: { kind: 'foreign' } }, 'Ready', 'False', 'SidecarForeign'],
   ['a contest', { sidecar: { kind: 'contested', manager: 'gitops', retryMs: 1 } }, 'Ready', 'False', 'Contested'],
-  ['no global-sidecar', { sidecar: { kind: 'unserved', home: 'default', hasSidecar: false } }, 'Ready', 'False', 'NoGlobalSidecar'],
+  [
+    'no global-sidecar',
+    { sidecar: { kind: 'unserved', missing: { home: 'default', parts: ['x'], service: true }, hasSidecar: false } },
+    'Ready',
+    'False',
+    'NoGlobalSidecar',
+  ],
   ['what may not be seen', { sidecar: { kind: 'unseen', resources: ['services'], hasSidecar: true } }, 'Ready', 'Unknown', 'KindsUnseen'],
   ['nobody who logs', { queryProblem: { reason: 'NoLogSource', message: 'x' } }, 'Learning', 'False', 'NoLogSource'],
   ['a Service that is not there', { sidecar: { kind: 'no-service' } }, 'Ready', 'False', 'NoService'],

@@ -126,6 +126,23 @@ test('places: each listed namespace, or spec.namespace with the filter in the ro
   assert.deepEqual(places(null), [])
 })
 
+test('of type cluster the controller is told where it runs and where Istio is, where these are not what it expects and it says nothing of them', () => {
+  const global = (spec: JsonObject, said: JsonObject = {}): unknown => {
+    const values = valuesOf({ module: [lazyload({ global: said })], ...spec })
+    const { istioNamespace, slimeNamespace } = (JSON.parse(values.modules[0]?.config['cfg'] ?? '') as { global: JsonObject }).global
+    return { istioNamespace, slimeNamespace }
+  }
+  const own = { namespace: 'slime-system', istioNamespace: 'mesh' }
+  const unsaid = { istioNamespace: undefined, slimeNamespace: undefined }
+  assert.deepEqual(global({ component: CLUSTER }), unsaid)
+  assert.deepEqual(global({ component: CLUSTER, ...own }), { istioNamespace: 'mesh', slimeNamespace: 'slime-system' })
+  assert.deepEqual(global({ component: CLUSTER, ...own }, { istioNamespace: 'said', slimeNamespace: null }), {
+    istioNamespace: 'said',
+    slimeNamespace: 'slime-system',
+  })
+  assert.deepEqual(global({ component: sidecar({ type: 'namespaced' }), ...own }), unsaid)
+})
+
 test('fixture 10: ports as numbers and text, each once, text for the controller', () => {
   const module = lazyload({ fence: { wormholePort: [9080, '9080', 8080] }, global: { misc: { 'global-sidecar-mode': false } } })
   assert.deepEqual((cfgOf(module, { component: null })['fence'] as JsonObject)['wormholePort'], ['9080', '9080', '8080'])
