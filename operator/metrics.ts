@@ -17,6 +17,7 @@ interface Last {
   readonly total: number
   readonly unready: number
   readonly contested: number
+  readonly withdrawn: number
 }
 
 export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'>) {
@@ -30,6 +31,11 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
     name: 'slimeboot_drift_repaired_total',
     help: 'Objects of ours that somebody else changed and that were set right.',
     labelNames: ['kind'],
+    registers,
+  })
+  const withdrawals = new Counter({
+    name: 'slimeboot_catch_all_withdrawals_total',
+    help: 'Catch-alls that were withdrawn, because no replica of their global-sidecar was available for 15 s.',
     registers,
   })
   gauges('slimeboot_slimeboots', 'SlimeBoots by the reason of their Ready condition.', ['reason'], (set) => {
@@ -51,6 +57,16 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
       {},
       sum((last) => last.contested),
     ),
+  )
+  gauges(
+    'slimeboot_catch_alls_withdrawn',
+    'Catch-alls that are withdrawn now, because no replica of their global-sidecar is available.',
+    [],
+    (set) =>
+      set(
+        {},
+        sum((last) => last.withdrawn),
+      ),
   )
   gauges('slimeboot_orphans', 'Objects of ours whose SlimeBoot is gone; slimeboot prune-orphans removes them.', [], (set) => {
     const count = orphans()
@@ -109,13 +125,20 @@ export function createOperatorMetrics(options: Omit<MetricsOptions, 'controller'
     outcome(key: string, outcome: Outcome | undefined): void {
       if (outcome === undefined) return void boots.delete(key)
       for (const change of outcome.changes) if (change.action === 'repaired') repaired.inc({ kind: change.object.split('/', 1)[0]! })
+      for (const change of outcome.changes) if (change.action === 'withdrawn') withdrawals.inc()
       if (outcome.problems.some((problem) => problem.retry === 'conflict')) return
       const contested = outcome.changes.filter((change) => change.action === 'contested').length
       const unready =
         outcome.unready.length + outcome.waiting.length + outcome.problems.flatMap((problem) => problem.objects).length + contested
       // a failure before rendering knows no total: what was there is there still
       const total = outcome.total > 0 ? outcome.total : (boots.get(key)?.total ?? 0)
-      boots.set(key, { reason: readyOf(outcome).reason, total, unready: Math.min(total, unready), contested })
+      boots.set(key, {
+        reason: readyOf(outcome).reason,
+        total,
+        unready: Math.min(total, unready),
+        contested,
+        withdrawn: outcome.withdrawn.length,
+      })
     },
   }
 }

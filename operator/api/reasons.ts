@@ -24,6 +24,12 @@ export const CONDITION_REASONS = {
     means: "A workload does not become available; the message names object, pod and the container's own reason.",
     remedy: 'Mend that reason: image name or pull secret, resources, the log of the container.',
   },
+  CatchAllWithdrawn: {
+    means:
+      'All replicas of a global-sidecar were gone for 15 s, so its catch-all was withdrawn: unknown hosts pass through as without lazyload, and fences make no new Sidecars (`NoGlobalSidecar`). The message and `status.withdrawn` name the namespaces of the global-sidecars, and why their pods are not available.',
+    remedy:
+      'Mend that reason. With an available replica the catch-all comes back by itself; where all replicas were lost more than once within ten minutes, when one has stayed for a minute.',
+  },
   Suspended: {
     means: 'Annotation `config.netease.com/suspend: "true"` is set: nothing is applied, repaired or pruned.',
     remedy: 'Remove the annotation to go on.',

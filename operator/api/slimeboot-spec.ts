@@ -278,6 +278,8 @@ export interface SlimeBootStatus {
     /** Of these, applied and ready. */
     readonly ready?: number
   }
+  /** Namespaces of global-sidecars whose catch-all is withdrawn, because no replica was available for 15 s. */
+  readonly withdrawn?: readonly string[]
   /** Objects that are not ready, at most 20. */
   readonly unready?: readonly {
     /** Kind/namespace/name. */

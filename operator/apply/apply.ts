@@ -18,7 +18,7 @@ import type { Step } from './plan.ts'
 export interface Change {
   /** `Kind/namespace/name` */
   readonly object: string
-  readonly action: 'created' | 'configured' | 'repaired' | 'unchanged' | 'deleted' | 'contested'
+  readonly action: 'created' | 'configured' | 'repaired' | 'unchanged' | 'deleted' | 'contested' | 'withdrawn'
   /** JSON pointers of the fields that differed. */
   readonly fields: readonly string[]
   /** Fields that the API server or a webhook keeps otherwise than desired. */

@@ -22,10 +22,15 @@ export interface Gates {
   readonly retained: readonly KubeObject[]
 }
 
-/** Judges the catch-alls of a plan by what lives now: a gate that is closed may be open a moment later. */
-export function gateCatchAlls(live: Live, plan: Plan): Gates {
+/**
+ * Judges the catch-alls of a plan by what lives now: a gate that is closed may be open a moment later. `isHeldBack`: of a global-sidecar
+ * that comes and goes, so that its catch-all waits though a replica is available.
+ */
+export function gateCatchAlls(live: Live, plan: Plan, isHeldBack: (namespace: string) => boolean = () => false): Gates {
+  const heldBack = (step: Step): boolean => step.live === undefined && isHeldBack(step.manifest.catchAll!.globalSidecarNamespace)
+  const mayStand = (step: Step): boolean => isOpen(live, step.manifest.catchAll!) && !heldBack(step)
   const steps = plan.steps.filter((step) => step.manifest.catchAll !== undefined)
-  const closed = steps.filter((step) => step.action !== 'none' && !isOpen(live, step.manifest.catchAll!))
+  const closed = steps.filter((step) => step.action !== 'none' && !mayStand(step))
   const stale = plan.stale.filter(isCatchAll)
   const meets = (object: KubeObject, step: Step): boolean => scopesMeet({ scope: catchAllScope(object) }, step.manifest.catchAll!)
   const retained = stale.filter((object) => closed.some((step) => meets(object, step)))
@@ -35,7 +40,7 @@ export function gateCatchAlls(live: Live, plan: Plan): Gates {
   const waiting = [
     ...closed.map(
       (step) =>
-        `${objectId(step.desired)} waits for an available replica of Deployment/${step.manifest.catchAll!.globalSidecarNamespace}/global-sidecar`,
+        `${objectId(step.desired)} waits for an available replica of Deployment/${step.manifest.catchAll!.globalSidecarNamespace}/global-sidecar${heldBack(step) ? ' that stays for a minute, because all of them were lost more than once in the last ten' : ''}`,
     ),
     ...held.map(
       (step) =>

@@ -38,6 +38,11 @@ export function unreadyDeployment(deployment: KubeObject): Unready | undefined {
   return undefined
 }
 
+/** How many replicas take traffic, of whichever generation. */
+export function countOfAvailable(deployment: KubeObject | undefined): number {
+  return ((deployment?.['status'] ?? {}) as DeploymentStatus).availableReplicas ?? 0
+}
+
 /** True when a replica of the current generation can take traffic: what a catch-all waits for. */
 export function hasAvailableReplica(deployment: KubeObject | undefined): boolean {
   const status = (deployment?.['status'] ?? {}) as DeploymentStatus

@@ -9,6 +9,8 @@ import type { Outcome } from './outcome.ts'
 import { readyOf } from './status.ts'
 
 const LISTED = 10
+/** Reasons that are told as Warnings though no request failed. */
+const ALARMING: ReadonlySet<string> = new Set(['Contested', 'WorkloadNotReady', 'CatchAllWithdrawn'])
 
 /** `boot`: as it was before the reconcile. `elapsedMs`: how long that took. */
 export function announce(log: Logger, events: EventRecorder, boot: KubeObject, outcome: Outcome, elapsedMs: number): void {
@@ -36,8 +38,7 @@ export function announce(log: Logger, events: EventRecorder, boot: KubeObject, o
   if (applied !== '' && !becomesReady) events.record(boot, 'Normal', 'Applied', applied)
   if (previous?.status === ready.status && previous.reason === ready.reason && previous.message === ready.message) return
   const isProblem = outcome.problems.some((problem) => problem.retry !== 'conflict')
-  if (isProblem || ready.reason === 'Contested' || ready.reason === 'WorkloadNotReady')
-    events.record(boot, 'Warning', ready.reason, ready.message)
+  if (isProblem || ALARMING.has(ready.reason)) events.record(boot, 'Warning', ready.reason, ready.message)
   else if (becomesReady) events.record(boot, 'Normal', 'Ready', `${ready.message}${applied === '' ? '' : ` (${applied})`}`)
   // the steps of a rollout are in the status
   const isStep = ready.reason === 'Progressing' && previous?.reason === 'Progressing' && previous.status === ready.status

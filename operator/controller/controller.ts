@@ -23,6 +23,7 @@ import { createOrphans } from './orphans.ts'
 import type { Outcome } from './outcome.ts'
 import { createReconciler } from './reconciler.ts'
 import { createSlimeBoots, type SlimeBootChange } from './slimeboots.ts'
+import { createWithdrawals } from './withdrawals.ts'
 
 export interface ControllerOptions {
   readonly client: Client
@@ -82,6 +83,7 @@ export function createController(options: ControllerOptions) {
     pruner,
     preflight: preflight.check,
     finalizer,
+    withdrawals: createWithdrawals({ client, live, pruner }),
     events,
     log,
     claims: createClaims(),

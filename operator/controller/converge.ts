@@ -14,6 +14,7 @@ import { type Plan, planChanges, type Step } from '../apply/plan.ts'
 import type { Pruner, PruneResult } from '../apply/prune.ts'
 import { readObjects } from '../apply/read.ts'
 import type { Compiled } from './compile.ts'
+import type { Withdrawals } from './withdrawals.ts'
 
 export interface ConvergeDependencies extends ApplyDependencies {
   readonly live: Live
@@ -24,6 +25,7 @@ export interface ConvergeDependencies extends ApplyDependencies {
   readonly isCurrent: (boot: KubeObject) => boolean
   /** Called once before the first write. */
   readonly ensureFinalizer: (boot: KubeObject) => Promise<void>
+  readonly withdrawals: Pick<Withdrawals, 'heldBackMs'>
   /** By key the state (uid and generation) of a SlimeBoot for which catch-alls behind closed gates were read. */
   readonly gatedReads: Map<string, string>
 }
@@ -58,7 +60,8 @@ export async function converge(
   onStep: OnStep,
 ): Promise<Convergence> {
   const plan = await makePlan(dependencies, boot, compiled)
-  const gates = gateCatchAlls(dependencies.live, plan)
+  const isHeldBack = (namespace: string): boolean => dependencies.withdrawals.heldBackMs(compiled.owner.key, namespace) > 0
+  const gates = gateCatchAlls(dependencies.live, plan, isHeldBack)
   const changes: Change[] = []
   const problems: ReconcileError[] = [...unwatched(dependencies.live, plan)]
   const isWritten = (step: Step): boolean => step.action !== 'none' && (step.manifest.catchAll === undefined || gates.open.includes(step))
@@ -91,7 +94,7 @@ export async function converge(
   }
 
   // Wave 4: a catch-all only when its global-sidecar can take traffic, and never beside one that it replaces.
-  const { open, waiting, replaced, retained } = gateCatchAlls(dependencies.live, plan)
+  const { open, waiting, replaced, retained } = gateCatchAlls(dependencies.live, plan, isHeldBack)
   const removed = await dependencies.pruner.removeCatchAlls(compiled.owner.key, replaced)
   if (removed.blocked.length > 0) return result(removed, waiting)
   await applyAll(open)

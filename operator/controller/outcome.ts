@@ -15,12 +15,16 @@ export interface Outcome {
   readonly unready: readonly Unready[]
   /** What the next step waits for: a catch-all for its global-sidecar, a prune for the mesh. */
   readonly waiting: readonly string[]
+  /** Namespaces of global-sidecars whose catch-all is withdrawn, because none of their replicas is available. */
+  readonly withdrawn: readonly string[]
   readonly warnings: readonly Warning[]
   /** What stopped it, all of the same step. */
   readonly problems: readonly ReconcileError[]
   readonly phase: 'converge' | 'delete' | 'suspended'
   /** Come back after this time though nothing failed, milliseconds. */
   readonly waitMs?: number
+  /** Come back after this time whatever the problems are, milliseconds: a catch-all may have to be withdrawn. */
+  readonly withdrawalMs?: number
 }
 
 export const NOTHING: Outcome = {
@@ -29,6 +33,7 @@ export const NOTHING: Outcome = {
   deleted: [],
   unready: [],
   waiting: [],
+  withdrawn: [],
   warnings: [],
   problems: [],
   phase: 'converge',

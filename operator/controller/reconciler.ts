@@ -22,6 +22,7 @@ import type { createFinalizer } from './finalizer.ts'
 import { NOTHING, type Outcome } from './outcome.ts'
 import { requeueOf } from './requeue.ts'
 import { createStatusWriter } from './status-writer.ts'
+import { withWithdrawal, type Withdrawals } from './withdrawals.ts'
 import { createWorkloadReadiness } from './workload-readiness.ts'
 
 export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensureFinalizer' | 'gatedReads' | 'isCurrent'> {
@@ -31,6 +32,7 @@ export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensu
   readonly compiler: ReturnType<typeof createCompiler>
   readonly facts: FactReader
   readonly finalizer: ReturnType<typeof createFinalizer>
+  readonly withdrawals: Withdrawals
   readonly events: EventRecorder
   readonly log: Logger
   /** Puts other SlimeBoots into the queue: those that lost a claim, or may have won it now. */
@@ -40,7 +42,7 @@ export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensu
 }
 
 export function createReconciler(dependencies: ReconcilerDependencies) {
-  const { client, boots, live, claims, compiler, facts, finalizer, events, log, enqueue } = dependencies
+  const { client, boots, live, claims, compiler, facts, finalizer, withdrawals, events, log, enqueue } = dependencies
   const workloads = createWorkloadReadiness({ client, live, log })
   const status = createStatusWriter({ client, boots, log })
   const gatedReads = new Map<string, string>()
@@ -57,18 +59,29 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     const startedAt = performance.now()
     let outcome: Outcome
     try {
-      outcome = await outcomeOf(boot)
+      // whatever else is wrong with it
+      const withdrawal = isServed(boot) ? await withdrawals.step(boot) : undefined
+      outcome = await outcomeOf(boot).catch((error: unknown) => failed(boot, error))
+      if (withdrawal !== undefined) outcome = withWithdrawal(outcome, withdrawal)
     } catch (error) {
-      outcome = {
-        ...NOTHING,
-        phase: boot.metadata.deletionTimestamp === undefined ? 'converge' : 'delete',
-        problems: [error instanceof ReconcileError ? error : failureOf(error, 'get', boot)],
-      }
+      outcome = failed(boot, error)
     }
     announce(log, events, boot, outcome, performance.now() - startedAt)
     dependencies.onOutcome?.(key, outcome)
     await status.write(boot, outcome)
     return requeueOf(outcome, () => workloads.nextLookMs(key))
+  }
+
+  function isServed(boot: KubeObject): boolean {
+    return boot.metadata.deletionTimestamp === undefined && boot.metadata.annotations?.[SUSPEND_ANNOTATION] !== 'true'
+  }
+
+  function failed(boot: KubeObject, error: unknown): Outcome {
+    return {
+      ...NOTHING,
+      phase: boot.metadata.deletionTimestamp === undefined ? 'converge' : 'delete',
+      problems: [error instanceof ReconcileError ? error : failureOf(error, 'get', boot)],
+    }
   }
 
   function forget(key: string): void {
@@ -77,6 +90,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     status.forget(key)
     gatedReads.delete(key)
     finalizer.forget(key)
+    withdrawals.forget(key)
     dependencies.onOutcome?.(key, undefined)
   }
 
@@ -124,6 +138,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
       deleted,
       unready: problems.length > 0 ? [] : await workloads.unreadyOf(key, desired),
       waiting,
+      withdrawn: withdrawals.withdrawn(boot, compiled),
       warnings: [...compiled.warnings, ...warningsOf(convergence)],
       problems,
       ...(waitMs === undefined ? {} : { waitMs }),

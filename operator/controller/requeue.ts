@@ -11,14 +11,15 @@ const SOONEST_MS = 50
 /** `nextLookMs`: when workloads that are not ready are to be looked at again, milliseconds. */
 export function requeueOf(outcome: Outcome, nextLookMs: () => number): Result {
   const retries = new Set(outcome.problems.map((problem) => problem.retry))
+  const { withdrawalMs } = outcome
   if (retries.has('conflict') || retries.has('backoff')) {
     // an API server that is away comes back for everybody at once: that must not take long to be noticed
     const away = outcome.problems.every((problem) => problem.reason === 'ApiServerUnreachable')
-    return { retry: true, longestRetryMs: away ? HEALS_MS : undefined, failed: retries.has('backoff') ? 'error' : undefined }
+    return { retry: true, longestRetryMs: away ? HEALS_MS : withdrawalMs, failed: retries.has('backoff') ? 'error' : undefined }
   }
-  if (retries.has('heals')) return { requeueAfterMs: jittered(HEALS_MS), failed: 'error' }
-  if (retries.has('terminal')) return { failed: 'terminal' }
-  const waits = outcome.waitMs === undefined ? [] : [outcome.waitMs]
+  if (retries.has('heals')) return { requeueAfterMs: Math.min(jittered(HEALS_MS), withdrawalMs ?? Infinity), failed: 'error' }
+  if (retries.has('terminal')) return { failed: 'terminal', ...(withdrawalMs === undefined ? {} : { requeueAfterMs: withdrawalMs }) }
+  const waits = [outcome.waitMs, withdrawalMs].filter((each) => each !== undefined)
   for (const change of outcome.changes) if (change.contest !== undefined) waits.push(change.contest.retryMs)
   if (outcome.unready.length > 0 || outcome.waiting.length > 0) waits.push(nextLookMs())
   return waits.length === 0 ? {} : { requeueAfterMs: Math.max(SOONEST_MS, Math.min(...waits)) }

@@ -3,6 +3,7 @@ import type { KubeObject } from '../../runtime/object.ts'
 import { type Condition, type NewCondition, withTransitions } from '../api/conditions.ts'
 import type { ConditionReason } from '../api/reasons.ts'
 import type { Unready } from '../apply/readiness.ts'
+import { listed } from '../listed.ts'
 import type { Warning } from '../spec/problems.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -16,6 +17,7 @@ export interface Status {
   readonly modules?: readonly string[]
   readonly moduleNames?: string
   readonly objects?: { readonly total: number; readonly ready: number }
+  readonly withdrawn?: readonly string[]
   readonly unready?: readonly Unready[]
   readonly warnings?: readonly Warning[]
 }
@@ -35,6 +37,7 @@ export function statusOf(boot: KubeObject, outcome: Outcome, now: string): Statu
           ...keep(previous, 'modules'),
           ...keep(previous, 'moduleNames'),
           ...keep(previous, 'objects'),
+          ...keep(previous, 'withdrawn'),
         }
       : {
           mode: values.mode,
@@ -42,6 +45,7 @@ export function statusOf(boot: KubeObject, outcome: Outcome, now: string): Statu
           modules: values.modules.map((module) => module.name),
           moduleNames: values.modules.map((module) => module.name).join(','),
           objects: { total, ready: Math.max(0, total - notReady(outcome)) },
+          ...(outcome.withdrawn.length === 0 ? {} : { withdrawn: outcome.withdrawn }),
         }
   return {
     observedGeneration: generation,
@@ -65,10 +69,7 @@ export function readyOf(outcome: Outcome): NewCondition {
     return ready(
       'False',
       problem.reason,
-      outcome.problems
-        .map((each) => each.message)
-        .slice(0, LISTED)
-        .join('\n'),
+      [...outcome.problems.map((each) => each.message).slice(0, LISTED), ...withdrawnText(outcome)].join('\n'),
     )
   if (outcome.phase === 'suspended')
     return ready(
@@ -77,6 +78,12 @@ export function readyOf(outcome: Outcome): NewCondition {
       'Annotation config.netease.com/suspend is set: nothing is applied, repaired or pruned. Remove it to go on.',
     )
   if (outcome.phase === 'delete') return ready('False', 'Deleting', `${outcome.deleted.length} objects deleted${waitText(outcome)}`)
+  if (outcome.withdrawn.length > 0)
+    return ready(
+      'False',
+      'CatchAllWithdrawn',
+      [...withdrawnText(outcome), ...(outcome.unready.length > 0 ? [sentence(outcome.unready)] : [])].join(' '),
+    )
   const contested = outcome.changes.filter((change) => change.contest !== undefined)
   if (contested.length > 0) {
     return ready(
@@ -134,6 +141,13 @@ function sentence(unready: readonly Unready[]): string {
     .slice(0, LISTED)
     .map((each) => `${each.object}: ${each.message}`)
     .join('; ')
+}
+
+function withdrawnText({ withdrawn }: Outcome): readonly string[] {
+  if (withdrawn.length === 0) return []
+  return [
+    `No replica of the global-sidecar was available for 15 s in ${listed(withdrawn, LISTED)}: the catch-all is withdrawn, so that unknown hosts pass through as without lazyload. It comes back with an available replica.`,
+  ]
 }
 
 function waitText(outcome: Outcome): string {

@@ -28,6 +28,15 @@ test('what heals by itself is looked at some times a minute, whatever else waits
 test('what only a change can mend is not looked at again', () =>
   assert.deepEqual(failed(['terminal', 'InvalidSpec']), { failed: 'terminal' }))
 
+test('a global-sidecar that is gone brings a SlimeBoot back in time for its catch-all to be withdrawn, whatever the problems are', () => {
+  for (const retry of ['terminal', 'heals'] as const) {
+    const problems = [new ReconcileError('InvalidSpec', 'so it is', retry)]
+    assert.equal(requeue({ problems, withdrawalMs: 4000 }).requeueAfterMs, 4000, retry)
+  }
+  assert.equal(requeue({ problems: [new ReconcileError('ApiServerError', 'so', 'backoff')], withdrawalMs: 4000 }).longestRetryMs, 4000)
+  assert.deepEqual(requeue({ withdrawalMs: 4000, waitMs: 5000 }), { requeueAfterMs: 4000 })
+})
+
 test('a failure is tried again ever more rarely, an API server that is away is asked at least some times a minute', () => {
   assert.deepEqual(failed(['backoff', 'ApiServerError'], ['heals', 'Forbidden']), {
     retry: true,

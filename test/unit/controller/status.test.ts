@@ -52,6 +52,20 @@ describe('Ready, Reconciling and Stalled', () => {
       'Stalled',
       /Forbidden it is/,
     ],
+    [
+      'a catch-all that is withdrawn',
+      { withdrawn: ['b', 'c'], waiting: ['waits for x'], unready: [unready('ImagePullBackOff')] },
+      'False CatchAllWithdrawn',
+      'Reconciling',
+      /available for 15 s in b, c: the catch-all is withdrawn.* Deployment\/n\/d: says why$/,
+    ],
+    [
+      'a problem while a catch-all is withdrawn',
+      { withdrawn: ['b'], problems: [problem('Forbidden', 'heals')] },
+      'False Forbidden',
+      'Stalled',
+      /^Forbidden it is\nNo replica .* in b: the catch-all is withdrawn/,
+    ],
     ['suspended', { phase: 'suspended' }, 'Unknown Suspended', 'neither', /Remove it to go on/],
     [
       'on its way out',
