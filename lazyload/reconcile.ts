@@ -85,6 +85,7 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
     },
     observation,
     queryProblem,
+    hasPrometheus: config.prometheus !== undefined,
     onSidecar,
   })
 

@@ -1,7 +1,8 @@
 /** Which host a logged request was for, as its caller must know it (spec 3.2, for global-sidecars that are Envoy). */
 import { learnableHost } from '../learn/metric-key.ts'
-import { isHostName, withoutPort } from '../mesh/host-name.ts'
-import { remember } from '../mesh/remember.ts'
+import { isHostName } from '../../module/names.ts'
+import { remember } from '../../runtime/remember.ts'
+import { withoutPort } from '../mesh/host-name.ts'
 import type { LogEntry } from './decode.ts'
 
 export interface DestinationLookup {

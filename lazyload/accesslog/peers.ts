@@ -3,7 +3,7 @@
  * come from the address of a global-sidecar, and in namespace mode teaches only fences of the namespace that it serves.
  */
 import { canonicalAddress } from '../mesh/endpoints.ts'
-import type { GlobalSidecarMode } from '../config.ts'
+import type { GlobalSidecarMode } from '../../module/settings.ts'
 
 export interface PeerOptions {
   readonly mode: GlobalSidecarMode

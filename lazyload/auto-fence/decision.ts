@@ -2,8 +2,8 @@
 import type { KubeObject } from '../../runtime/object.ts'
 import { GLOBAL_SIDECAR } from '../kinds.ts'
 import { selectorOf } from '../mesh/known-hosts.ts'
-import type { AutoFenceConfig } from './config.ts'
-import { matchesSelector } from './label-selector.ts'
+import type { AutoFenceConfig } from '../../module/config.ts'
+import { matchesSelector } from '../../module/label-selector.ts'
 
 export const FENCED_LABEL = 'slime.io/serviceFenced'
 export const CREATED_BY_LABEL = 'app.kubernetes.io/created-by'

@@ -1,8 +1,9 @@
 /** The dependencies of a fence: from its spec, from the Services that it selects, and from what was learned (spec 3.4, 3.5). Pure. */
-import type { MetricSource } from '../config.ts'
 import { MAX_LEARNED } from '../learn/learner.ts'
 import { learnedHosts } from '../learn/metric-key.ts'
-import { completeShortName, isHostName, namespaceOfAll } from '../mesh/host-name.ts'
+import { isHostName, namespaceOfAll } from '../../module/names.ts'
+import type { MetricSource } from '../../module/settings.ts'
+import { completeShortName } from '../mesh/host-name.ts'
 import type { Domain, Domains, DomainSource, FenceSpec } from './fence.ts'
 import { lifetimeOf } from './strategy.ts'
 

@@ -68,6 +68,10 @@ export const FENCE_REASONS = {
     means: 'Not `Learning`: the source is the access log, and without a global-sidecar nobody sends one.',
     remedy: 'Set `metric_source_type: prometheus`, or install a global-sidecar.',
   },
+  NoMetricSource: {
+    means: 'Not `Learning`: the source is Prometheus, and the module names none.',
+    remedy: 'Write `metric.prometheus` into the module, or `metric_source_type: accesslog`.',
+  },
   QueryFailed: {
     means: 'Not `Learning`: Prometheus does not answer, refuses the query of this fence, or warns that its answer lacks something.',
     remedy: 'The message is what it said. Nothing is forgotten meanwhile.',

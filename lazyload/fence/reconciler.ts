@@ -49,6 +49,8 @@ export interface FenceReconcilerOptions {
   >
   readonly observation: (key: string) => Observation | undefined
   readonly queryProblem: (key: string) => QueryProblem | undefined
+  /** Whether the module names a Prometheus. */
+  readonly hasPrometheus: boolean
   readonly onSidecar?: (fence: KubeObject, outcome: SidecarOutcome | 'failed', computed: ComputedDomains) => void
   readonly now?: () => number
 }
@@ -94,9 +96,15 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     })
   }
 
-  /** Why no access log can come; the global-sidecar's Envoy opens its stream with the first call, so that none is open says nothing. */
+  /** Why nothing can be asked or received: no Prometheus is named, or no access log can come; the global-sidecar's Envoy opens its stream with the first call, so that none is open says nothing. */
   function logProblem(namespace: string): SourceProblem | undefined {
-    if (options.domains.source !== 'accesslog') return undefined
+    if (options.domains.source === 'prometheus')
+      return options.hasPrometheus
+        ? undefined
+        : {
+            reason: 'NoMetricSource',
+            message: 'The module names no Prometheus. Write metric.prometheus into it, or metric_source_type: accesslog.',
+          }
     if (hosts.mode === 'no')
       return { reason: 'NoLogSource', message: 'Without a global-sidecar nobody sends access logs. Use metric_source_type: prometheus.' }
     const missing = unseenGates().length > 0 ? undefined : missingIn(namespace)

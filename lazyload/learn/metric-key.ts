@@ -2,8 +2,9 @@
  * Keys of `status.metricStatus`: one label set of a metric as text, `{destination_service="details.default.svc.cluster.local"}`.
  * What was learned is stored there and nowhere else (spec 3.4).
  */
-import { completeHost, isHostName } from '../mesh/host-name.ts'
-import { remember } from '../mesh/remember.ts'
+import { isHostName } from '../../module/names.ts'
+import { remember } from '../../runtime/remember.ts'
+import { completeHost } from '../mesh/host-name.ts'
 
 /** First labels: the hop itself, and what Istio's telemetry calls a destination that it cannot name. */
 const NEVER_LEARNED: ReadonlySet<string> = new Set(['global-sidecar', 'unknown'])

@@ -1,7 +1,8 @@
 /** Backups of a log file: their names, and which of them are too many or too old (spec 6, as lumberjack does it). */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { partsOf, type RotationConfig } from './rotating-file.ts'
+import type { RotationConfig } from '../../module/config.ts'
+import { partsOf } from './rotating-file.ts'
 
 const DAY_MS = 24 * 3_600_000
 

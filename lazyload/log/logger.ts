@@ -1,15 +1,8 @@
 /** Logs by winston: JSON lines, or text for people; to stdout, or to a rotated file instead (spec 6). */
 import type { Writable } from 'node:stream'
 import winston, { type Logger } from 'winston'
-import { createRotatingFile, type RotationConfig } from './rotating-file.ts'
-
-export interface LogConfig {
-  readonly level: string
-  /** Undefined: stdout. */
-  readonly rotate: RotationConfig | undefined
-  /** klog's verbosity, which says how much is told of requests to the API server (request-log.ts). */
-  readonly requestVerbosity: number
-}
+import type { LogConfig } from '../../module/config.ts'
+import { createRotatingFile } from './rotating-file.ts'
 
 export type LogFormat = 'json' | 'text'
 

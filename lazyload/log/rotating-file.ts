@@ -7,16 +7,8 @@ import { stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { Writable } from 'node:stream'
 import { createStream, type RotatingFileStream } from 'rotating-file-stream'
+import type { RotationConfig } from '../../module/config.ts'
 import { backupName, removeOldBackups } from './backups.ts'
-
-export interface RotationConfig {
-  readonly file: string
-  readonly maxSizeMB: number
-  readonly maxBackups: number
-  readonly maxAgeDays: number
-  /** Gzip backups. */
-  readonly compress: boolean
-}
 
 const RETRY_MS = 60_000
 /** What may wait for a slow disk. */

@@ -1,28 +1,9 @@
 /** Host names of the mesh: short names completed, addresses and nonsense told apart. */
-import { remember } from './remember.ts'
+import { remember } from '../../runtime/remember.ts'
 
 export const CLUSTER_DOMAIN = 'svc.cluster.local'
 
-const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
-const HOST = new RegExp(`^(?:\\*\\.)?(?:${LABEL}\\.)*${LABEL}$`)
-const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const MAX_LENGTH = 253
-
-/**
- * True for a DNS name (lower case) that Istio accepts in `Sidecar.egress.hosts`, also with a leading `*.`: labels of RFC 1123, the last
- * of several not a number, which excludes IP addresses (`ValidateWildcardDomain` in istio.io/istio/pkg/config/validation).
- */
-export const isHostName = remember((host) => host.length <= MAX_LENGTH && HOST.test(host) && !/(?:^|\.)\d+$/.test(host))
-
-export function isNamespace(name: string): boolean {
-  return NAMESPACE.test(name)
-}
-
-/** `namespace` of `namespace/*`, which stands for every service of a namespace; undefined for anything else. */
-export function namespaceOfAll(host: string): string | undefined {
-  const namespace = host.endsWith('/*') ? host.slice(0, -2) : ''
-  return NAMESPACE.test(namespace) ? namespace : undefined
-}
 
 export function serviceHost(name: string, namespace: string): string {
   return `${name}.${namespace}.${CLUSTER_DOMAIN}`

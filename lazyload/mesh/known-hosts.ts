@@ -1,6 +1,7 @@
 /** Which hosts the mesh knows: Services, ServiceEntries, VirtualServices. Turns what a caller wrote into a host that a Sidecar can list. */
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
-import { CLUSTER_DOMAIN, isHostName, serviceHost, serviceOf } from './host-name.ts'
+import { isHostName } from '../../module/names.ts'
+import { CLUSTER_DOMAIN, serviceHost, serviceOf } from './host-name.ts'
 
 /** What follows `svc` in a full name. */
 const REST = CLUSTER_DOMAIN.slice('svc'.length)

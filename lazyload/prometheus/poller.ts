@@ -1,7 +1,7 @@
 /** Asks Prometheus for each fence, in rounds; a query that fails harms only its fence. Runs where the leader is. */
 import { jittered, sleep } from '../../runtime/sleep.ts'
 import { type PrometheusClient, QueryError } from './client.ts'
-import type { PrometheusConfig } from './config.ts'
+import type { PrometheusConfig } from '../../module/config.ts'
 import { type Found, isEvidence, withoutAbsence } from './evidence.ts'
 import { type Finding, findingOf, type QueryResult } from './finding.ts'
 import type { HostLookup } from './metric-status.ts'

@@ -1,8 +1,9 @@
 /** The hosts of a fence's Sidecar, in the order of the tutorial (spec 2.4). */
-import type { GlobalSidecarMode } from '../config.ts'
 import type { Domain, Domains } from '../fence/fence.ts'
 import { GLOBAL_SIDECAR } from '../kinds.ts'
-import { namespaceOfAll, serviceHost } from '../mesh/host-name.ts'
+import { namespaceOfAll } from '../../module/names.ts'
+import type { GlobalSidecarMode } from '../../module/settings.ts'
+import { serviceHost } from '../mesh/host-name.ts'
 
 export interface HostOptions {
   readonly mode: GlobalSidecarMode

@@ -40,16 +40,29 @@ function isEnabled(module: string): string {
   return `has(${module}.enable) && ${module}.enable != null ? ${module}.enable == true : ${fence}`
 }
 
-/** Whether a module says the mode; then `modeOf` is what it says. */
-export function saysMode(module: string): string {
-  const misc = `${module}.global.misc`
-  return [
-    `has(${module}.global) && ${module}.global != null`,
-    `has(${misc}) && ${misc} != null`,
-    `"global-sidecar-mode" in ${misc} && ${modeOf(module)} != null`,
-  ].join(' && ')
+/** What the modules of a list say of a setting, in every place that module/settings.ts knows: a list of values. */
+export function statements(modules: string, places: readonly string[]): string {
+  return places.map((place) => statementsAt(modules, place)).join(' + ')
 }
 
-export function modeOf(module: string): string {
-  return `${module}.global.misc["global-sidecar-mode"]`
+/** The same at one place. */
+export function statementsAt(modules: string, place: string): string {
+  const keys = place.split('.')
+  const parts = keys.map((_, index) => keys.slice(0, index + 1).reduce(member, 'm'))
+  const there = keys.map((key, index) => isThere(index === 0 ? 'm' : parts[index - 1]!, key))
+  const value = parts.at(-1)!
+  return `${modules}.filter(m, ${there.join(' && ')} && ${value} != "").map(m, dyn(${value}))`
+}
+
+function isThere(path: string, key: string): string {
+  const has = isIdentifier(key) ? `has(${member(path, key)})` : `${quoted(key)} in ${path}`
+  return `${has} && ${member(path, key)} != null`
+}
+
+function member(path: string, key: string): string {
+  return isIdentifier(key) ? `${path}.${key}` : `${path}[${quoted(key)}]`
+}
+
+function isIdentifier(key: string): boolean {
+  return /^[A-Za-z_]\w*$/.test(key)
 }

@@ -13,7 +13,8 @@ import {
   RECONCILE_AT_ANNOTATION,
   SUSPEND_ANNOTATION,
 } from '../api/slimeboot.ts'
-import { field, modeOf, quoted, saysMode, specVariables } from './cel.ts'
+import { SETTINGS } from '../../module/settings.ts'
+import { field, quoted, specVariables, statements } from './cel.ts'
 import { BINDER_ROLE, INSTALL_VERB, INSTALLER_ROLE, LAZYLOAD_CLUSTER_ROLE, PILOT_CLUSTER_ROLE } from './names.ts'
 import { policy, type Validation } from './policy.ts'
 
@@ -67,7 +68,7 @@ function namespacePolicy(defaults: PolicyDefaults): readonly KubeObject[] {
       { name: 'type', expression: field('variables.sidecar', 'type', '""') },
       {
         name: 'statements',
-        expression: `variables.modules.filter(m, ${saysMode('m')}).map(m, dyn(${modeOf('m')})) + (variables.sidecarOff ? [] : [dyn(variables.type)])`,
+        expression: `${statements('variables.modules', SETTINGS.mode.places)} + (variables.sidecarOff ? [] : [dyn(variables.type)])`,
       },
       { name: 'cluster', expression: 'variables.statements.exists(s, type(s) == string && string(s).lowerAscii() == "cluster")' },
       { name: 'adopts', expression: `object.metadata.?annotations[?${quoted(ADOPT_ANNOTATION)}].orValue("") == "true"` },

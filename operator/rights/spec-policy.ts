@@ -4,26 +4,19 @@
  * deletable and its finalizer, labels and annotations writable.
  */
 import type { KubeObject } from '../../runtime/object.ts'
-import { field, modeOf, quoted, saysMode, specVariables, type Variable } from './cel.ts'
+import { MODES, SETTINGS } from '../../module/settings.ts'
+import { field, quoted, specVariables, statements, statementsAt, type Variable } from './cel.ts'
 import type { PolicyDefaults } from './install-policies.ts'
+import { MODE_OF } from '../spec/mode.ts'
 import { policy, type Validation } from './policy.ts'
 
 const CHANGED = { name: 'spec-changed', expression: 'request.operation == "CREATE" || object.?spec != oldObject.?spec' }
 
-/** operator/spec/mode.ts; `false` is what YAML 1.1 makes of a bare `no`. */
-const MODES = {
-  namespaced: 'namespaced',
-  namespace: 'namespaced',
-  cluster: 'cluster',
-  none: 'none',
-  no: 'none',
-  off: 'none',
-  false: 'none',
-}
+/** Spellings of the mode, and the operator's word for each. */
+const SPELLINGS = Object.fromEntries([...MODES].map(([spelling, meaning]) => [spelling, MODE_OF[meaning]]))
 // The index of an element cannot be told in CEL before Kubernetes 1.33.
-const MODE_PATH = 'spec.module[].global.misc.global-sidecar-mode'
+const MODULE = 'spec.module[]'
 const NAME_PATH = 'spec.module[].name'
-const PORT_PATH = 'spec.module[].fence.wormholePort[]'
 const LIST_PATH = 'spec.component.globalSidecar.namespace'
 const LABEL_VALUE = '^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'
 const MODULE_NAME = '^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$'
@@ -43,9 +36,12 @@ export function specPolicy(defaults: PolicyDefaults): readonly KubeObject[] {
 
 function modeVariables(): readonly Variable[] {
   return [
-    { name: 'spellings', expression: JSON.stringify(MODES) },
-    { name: 'said', expression: `variables.modules.filter(m, ${saysMode('m')}).map(m, dyn(${modeOf('m')}))` },
-    { name: 'wrongModes', expression: `variables.said.filter(s, ${mode('s')} == "?")` },
+    { name: 'spellings', expression: JSON.stringify(SPELLINGS) },
+    { name: 'said', expression: statements('variables.modules', SETTINGS.mode.places) },
+    ...SETTINGS.mode.places.map((place, index) => ({
+      name: `wrongModes${index}`,
+      expression: `${statementsAt('variables.modules', place)}.filter(s, ${mode('s')} == "?")`,
+    })),
     { name: 'hasSidecar', expression: 'has(variables.component.globalSidecar) && variables.component.globalSidecar != null' },
     { name: 'type', expression: field('variables.sidecar', 'type', 'null') },
     // The component says the mode unless it is silent and a module says it.
@@ -69,13 +65,11 @@ function listVariables(): readonly Variable[] {
     { name: 'namesTwice', expression: twice('variables.names.filter(n, n != null)') },
     { name: 'revision', expression: field('variables.sidecar', 'revision', '""') },
     { name: 'listedTwice', expression: twice('variables.listed') },
-    {
-      name: 'portLists',
-      expression:
-        'variables.modules.filter(m, has(m.fence) && m.fence != null && has(m.fence.wormholePort) && m.fence.wormholePort != null).map(m, m.fence.wormholePort)',
-    },
-    { name: 'wrongPorts', expression: portsWhere((port) => `${port} < 1 || ${port} > 65535`) },
-    { name: 'proxyPorts', expression: portsWhere((port) => `${port} >= 15000 && ${port} <= 15099`) },
+    ...SETTINGS.ports.places.flatMap((place, index) => [
+      { name: `portLists${index}`, expression: statementsAt('variables.modules', place) },
+      { name: `wrongPorts${index}`, expression: portsWhere(index, (port) => `${port} < 1 || ${port} > 65535`) },
+      { name: `proxyPorts${index}`, expression: portsWhere(index, (port) => `${port} >= 15000 && ${port} <= 15099`) },
+    ]),
   ]
 }
 
@@ -85,10 +79,10 @@ function mode(value: string): string {
   return `(${word} in variables.spellings ? variables.spellings[${word}] : "?")`
 }
 
-/** The ports for which `test` of their number holds; 0 stands for what is no number. */
-function portsWhere(test: (port: string) => string): string {
+/** The ports of one place for which `test` of their number holds; 0 stands for what is no number. */
+function portsWhere(index: number, test: (port: string) => string): string {
   const number = '(type(p) == int ? int(p) : string(p).matches("^[1-9][0-9]{0,4}$") ? int(string(p)) : 0)'
-  return `variables.portLists.map(l, l.filter(p, ${test(number)})).filter(l, size(l) > 0)`
+  return `variables.portLists${index}.map(l, l.filter(p, ${test(number)})).filter(l, size(l) > 0)`
 }
 
 /** A value as the operator shows it: text in quotes, a number or a boolean as it is. */
@@ -127,17 +121,17 @@ function required(): readonly Validation[] {
 
 function modes(): readonly Validation[] {
   return [
-    {
-      expression: 'size(variables.wrongModes) == 0',
-      messageExpression: `"${MODE_PATH} must be namespace, cluster or no, got " + ${shown('variables.wrongModes[0]')} + "."`,
-    },
+    ...SETTINGS.mode.places.map((place, index) => ({
+      expression: `size(variables.wrongModes${index}) == 0`,
+      messageExpression: `"${MODULE}.${place} must be namespace, cluster or no, got " + ${shown(`variables.wrongModes${index}[0]`)} + "."`,
+    })),
     {
       expression: `!variables.typeCounts || ${mode('variables.type')} != "?"`,
       messageExpression: `"spec.component.globalSidecar.type must be namespaced or cluster, got " + ${shown('variables.type')} + "."`,
     },
     {
       expression: 'variables.modes.all(s, s == variables.mode)',
-      messageExpression: `"spec.component.globalSidecar and ${MODE_PATH} contradict each other: they say " + variables.modes.join(" and ") + ". Write the same mode in both, or in one of them only."`,
+      messageExpression: `"spec.component.globalSidecar and ${MODULE}.${SETTINGS.mode.places[0]} contradict each other: they say " + variables.modes.join(" and ") + ". Write the same mode in both, or in one of them only."`,
     },
   ]
 }
@@ -164,14 +158,14 @@ function names(): readonly Validation[] {
 }
 
 function ports(): readonly Validation[] {
-  return [
+  return SETTINGS.ports.places.flatMap((place, index) => [
     {
-      expression: 'size(variables.wrongPorts) == 0',
-      messageExpression: `"${PORT_PATH} must be a port from 1 to 65535, got " + ${shown('variables.wrongPorts[0][0]')} + ". Write the number of a Service port, for example \\"9080\\"."`,
+      expression: `size(variables.wrongPorts${index}) == 0`,
+      messageExpression: `"${MODULE}.${place}[] must be a port from 1 to 65535, got " + ${shown(`variables.wrongPorts${index}[0][0]`)} + ". Write the number of a Service port, for example \\"9080\\"."`,
     },
     {
-      expression: 'variables.pilot || variables.mode == "none" || size(variables.proxyPorts) == 0',
-      messageExpression: `"${PORT_PATH} must not be from 15000 to 15099, which the proxy uses itself, got " + ${shown('variables.proxyPorts[0][0]')} + "."`,
+      expression: `variables.pilot || variables.mode == "none" || size(variables.proxyPorts${index}) == 0`,
+      messageExpression: `"${MODULE}.${place}[] must not be from 15000 to 15099, which the proxy uses itself, got " + ${shown(`variables.proxyPorts${index}[0][0]`)} + "."`,
     },
-  ]
+  ])
 }

@@ -6,9 +6,12 @@ import { InvalidSpecError } from './errors.ts'
 import { merge } from './merge.ts'
 import { moduleConfig } from './module-config.ts'
 import { resolveMode } from './mode.ts'
-import { clusterRoleOf, dispatchesOf, enabledModules, hasFence, metricSourceOf, nameOf, parsePort, portsOf, processOf } from './modules.ts'
+import { nameOf, processOf } from '../../module/element.ts'
+import { parsePort } from '../../module/parse.ts'
+import { clusterRoleOf, dispatchesOf, enabledModules, hasFence, portsOf, runBy, settingOf } from './modules.ts'
+import { podPorts } from './pod-ports.ts'
 import { pruneNulls } from './prune-nulls.ts'
-import { at, listAt, numberAt, objectAt, textAt, textOrNumberAt } from './read.ts'
+import { at, listAt, numberAt, objectAt, textAt, textOrNumberAt } from '../../module/read.ts'
 import type {
   ControllerValues,
   DispatchValues,
@@ -94,8 +97,6 @@ function controllerValues(raw: JsonObject): ControllerValues {
       port: numberAt(raw, 'service', 'port') ?? 80,
       logSourcePort: logSourceServicePort(raw),
     },
-    healthProbePort: numberAt(raw, 'healthProbePort') ?? 8081,
-    logSourcePort: numberAt(raw, 'logSourcePort') ?? 8082,
     volumes: listAt(raw, 'volumes'),
     volumeMounts: listAt(raw, 'containers', 'slime', 'volumeMounts'),
   }
@@ -111,6 +112,7 @@ function moduleValues(module: JsonObject, raw: JsonObject, mode: Mode): ModuleVa
     bundleItem: at(module, 'mode') === 'BundleItem',
     config: moduleConfig(module, raw, mode),
     clusterRole: clusterRoleOf(module) ?? '',
+    ports: podPorts(raw, runBy(raw, module)),
   }
 }
 
@@ -118,8 +120,9 @@ function moduleValues(module: JsonObject, raw: JsonObject, mode: Mode): ModuleVa
 function wormholePorts(raw: JsonObject): WormholePort[] {
   const byPort = new Map<number, DispatchValues[]>()
   for (const { path, module } of enabledModules(raw)) {
-    const dispatches = dispatchesOf(module).map((dispatch, index) => dispatchValues(dispatch, `${path}.fence.dispatches[${index}]`, raw))
-    const ports = new Set(portsOf(module).map(parsePort))
+    const { path: place, entries } = dispatchesOf(module)
+    const dispatches = entries.map((dispatch, index) => dispatchValues(dispatch, `${path}.${place}[${index}]`, raw))
+    const ports = new Set(portsOf(module).entries.map(parsePort))
     for (const port of ports) {
       if (port !== undefined) byPort.set(port, [...(byPort.get(port) ?? []), ...dispatches])
     }
@@ -174,7 +177,7 @@ function pilotValues(raw: JsonObject): PilotValues {
 /** Where global-sidecars send their access log: the process of the first enabled module with a fence that learns from it (GAP e). */
 function accessLogOf(raw: JsonObject, namespace: string): Values['accessLog'] {
   const modules = enabledModules(raw).map(({ module }) => module)
-  const receiver = modules.find((module) => hasFence(module) && metricSourceOf(module) === 'accesslog')
+  const receiver = modules.find((module) => hasFence(module) && settingOf(runBy(raw, module), 'source').value === 'accesslog')
   if (receiver === undefined) return undefined
   return { address: `${nameOf(processOf(receiver, modules))}.${namespace}`, port: logSourceServicePort(raw) }
 }

@@ -1,19 +1,13 @@
 /** The mode: where global-sidecars run, from every place and in every spelling in which a SlimeBoot says so. */
+import { type GlobalSidecarMode, MODES } from '../../module/settings.ts'
 import { isJsonObject, type JsonObject } from '../../runtime/object.ts'
-import { enabledModules, miscOf } from './modules.ts'
+import { enabledModules, settingOf } from './modules.ts'
 import { problem, type Problem, show } from './problems.ts'
-import { at } from './read.ts'
+import { at } from '../../module/read.ts'
 import type { Mode } from './values.ts'
 
-const SPELLINGS: ReadonlyMap<string, Mode> = new Map([
-  ['namespaced', 'namespaced'],
-  ['namespace', 'namespaced'],
-  ['cluster', 'cluster'],
-  ['none', 'none'],
-  ['no', 'none'],
-  ['off', 'none'],
-  ['false', 'none'],
-])
+/** The operator's word for what a module says. */
+export const MODE_OF: Readonly<Record<GlobalSidecarMode, Mode>> = { namespace: 'namespaced', cluster: 'cluster', no: 'none' }
 
 /** Word for a mode that the lazyload controller reads in `global.misc["global-sidecar-mode"]` (spec 2.4). */
 export const CONTROLLER_MODE: Readonly<Record<Mode, string>> = { namespaced: 'namespace', cluster: 'cluster', none: 'no' }
@@ -26,20 +20,20 @@ interface Statement {
   readonly mode: Mode
 }
 
-/** The mode that a value spells, or undefined. YAML 1.1 turns `no` and `off` into false. */
+/** The mode that a value spells, or undefined. */
 export function parseMode(value: unknown): Mode | undefined {
-  if (value === false) return 'none'
-  return typeof value === 'string' ? SPELLINGS.get(value.toLowerCase()) : undefined
+  const mode = typeof value === 'string' || value === false ? MODES.get(String(value).toLowerCase()) : undefined
+  return mode === undefined ? undefined : MODE_OF[mode]
 }
 
 /**
  * The mode of a spec merged over its defaults, and what is wrong with the way it is said. Enabled modules
- * (`global.misc["global-sidecar-mode"]`), `component.globalSidecar.type` and `.enable: false` may say it and must agree;
+ * (in every place that module/settings.ts knows), `component.globalSidecar.type` and `.enable: false` may say it and must agree;
  * nothing said and no global-sidecar component: none. With problems the mode is a guess.
  */
 export function resolveMode(spec: JsonObject): { readonly mode: Mode; readonly problems: readonly Problem[] } {
   const problems: Problem[] = []
-  const statements = [...moduleStatements(spec, problems), ...componentStatements(spec, problems)]
+  const statements = [...moduleStatements(spec), ...componentStatements(spec, problems)]
   const [first, ...others] = statements
   for (const other of others) {
     if (first === undefined || other.mode === first.mode) continue
@@ -53,15 +47,14 @@ export function resolveMode(spec: JsonObject): { readonly mode: Mode; readonly p
   return { mode: first?.mode ?? 'none', problems }
 }
 
-function moduleStatements(spec: JsonObject, problems: Problem[]): Statement[] {
-  const statements: Statement[] = []
-  for (const { path, module } of enabledModules(spec)) {
-    const value = at(miscOf(module), 'global-sidecar-mode')
-    if (value === undefined) continue
-    const statement = state(`${path}.global.misc.global-sidecar-mode`, value, 'namespace, cluster or no', problems)
-    if (statement !== undefined) statements.push(statement)
-  }
-  return statements
+/** What is wrong with a statement of a module is told with its other settings (modules.ts). */
+function moduleStatements(spec: JsonObject): Statement[] {
+  return enabledModules(spec).flatMap(({ path, module }) => {
+    const { value: mode, said } = settingOf(module, 'mode')
+    return said === undefined || parseMode(said.value) === undefined
+      ? []
+      : [{ path: `${path}.${said.place}`, value: said.value, mode: MODE_OF[mode] }]
+  })
 }
 
 function componentStatements(spec: JsonObject, problems: Problem[]): Statement[] {
@@ -69,7 +62,7 @@ function componentStatements(spec: JsonObject, problems: Problem[]): Statement[]
   if (!isJsonObject(component)) return []
   if (at(component, 'enable') === false) return [{ path: `${SIDECAR}.enable`, value: false, mode: 'none' }]
   const type = at(component, 'type')
-  const saidElsewhere = enabledModules(spec).some(({ module }) => at(miscOf(module), 'global-sidecar-mode') !== undefined)
+  const saidElsewhere = enabledModules(spec).some(({ module }) => settingOf(module, 'mode').said !== undefined)
   if (type === undefined && saidElsewhere) return []
   const statement = state(`${SIDECAR}.type`, type, 'namespaced or cluster', problems)
   return statement === undefined ? [] : [statement]

@@ -1,12 +1,17 @@
 /**
- * The module's JSON for its controller: the element of `spec.module` as written, unknown keys included, with what the controller
- * reads as text made text and with the decisions of the operator written into it (enabled, mode).
+ * The module's JSON for its program: the element of `spec.module` as written, unknown keys included, with what the program reads as
+ * text made text. What the operator knows otherwise (mode, namespaces, ports) is written into it where the program would read
+ * something else, so that both do the same.
  */
+import { isBundle, isEnabled, isLazyload, nameOf, processOf } from '../../module/element.ts'
+import { withBundle } from '../../module/bundle.ts'
+import { at, listAt, objectAt, textAt } from '../../module/read.ts'
+import { SETTINGS } from '../../module/settings.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
 import { goJson } from './go-json.ts'
 import { CONTROLLER_MODE, parseMode } from './mode.ts'
-import { allModules, dispatchesOf, isBundle, isEnabled, isLazyload, miscOf, nameOf, portsOf } from './modules.ts'
-import { at, listAt, objectAt } from './read.ts'
+import { allModules, enabledModules, runBy, settingOf } from './modules.ts'
+import { podPorts } from './pod-ports.ts'
 import type { Mode } from './values.ts'
 
 /** Data of a module's ConfigMap: `cfg`, and for a bundle `cfg_<name>` of every module that is no bundle itself, enabled or not (spec 8). */
@@ -20,66 +25,71 @@ export function moduleConfig(module: JsonObject, spec: JsonObject, mode: Mode): 
   }
 }
 
+/** The element with what the operator decides: what the program gets, but for the spelling of its values. */
+export function configured(module: JsonObject, spec: JsonObject, mode: Mode): JsonObject {
+  if (!isLazyload(module)) return module
+  return derived(module, spec, mode).reduce((result, { place, value }) => withValue(result, place, value), module)
+}
+
 function text(module: JsonObject, spec: JsonObject, mode: Mode): string {
-  return `${goJson(normalise(module, spec, mode))}\n`
+  return `${goJson(normalise(configured(module, spec, mode)))}\n`
 }
 
-function normalise(module: JsonObject, spec: JsonObject, mode: Mode): JsonObject {
-  const misc = normaliseMisc(module, mode)
-  const derived = derivedNamespaces(module, spec, mode)
-  const global = { ...objectAt(module, 'global'), ...derived, ...(Object.keys(misc).length > 0 ? { misc } : {}) }
-  const withGlobal = Object.keys(global).length > 0 ? { global } : {}
-  const withFence = isJsonObject(at(module, 'fence')) ? { fence: normaliseFence(module) } : {}
-  const withEnable = isEnabled(module) ? { enable: true } : {}
-  return { ...module, ...withEnable, ...withGlobal, ...withFence }
-}
-
-/**
- * In mode cluster the controller looks for the catch-all in Istio's namespace and for the global-sidecar in its own: where these are not
- * the ones that it expects, it is told.
- */
-function derivedNamespaces(module: JsonObject, spec: JsonObject, mode: Mode): JsonObject {
-  if (mode !== 'cluster' || !isLazyload(module)) return {}
-  const said = objectAt(module, 'global')
-  const namespaces = { istioNamespace: at(spec, 'istioNamespace'), slimeNamespace: at(spec, 'namespace') }
-  return Object.fromEntries(
-    Object.entries(namespaces).filter(
-      ([key, value]) => typeof value === 'string' && value !== CONTROLLER_DEFAULTS[key] && (said[key] ?? null) === null,
-    ),
-  ) as JsonObject
-}
-
-/** What the controller takes where nothing is said (lazyload/config.ts). */
-const CONTROLLER_DEFAULTS: Readonly<Record<string, string>> = { istioNamespace: 'istio-system', slimeNamespace: 'mesh-operator' }
-
-/**
- * All values are text. The mode is in the controller's own words. The controller reads it only here, so it is added where
- * the SlimeBoot says it elsewhere (`component.globalSidecar.type: cluster`, or no component); `namespace` is the controller's default.
- */
-function normaliseMisc(module: JsonObject, mode: Mode): JsonObject {
-  const misc = new Map<string, Json>()
-  for (const [key, value] of Object.entries(miscOf(module))) {
-    if (value !== null) misc.set(key, miscText(key, value))
+/** What the operator decides and the program would read otherwise. */
+function derived(module: JsonObject, spec: JsonObject, mode: Mode): readonly { readonly place: string; readonly value: string }[] {
+  const modules = enabledModules(spec).map((each) => each.module)
+  const process = processOf(module, modules)
+  const seen = process === module ? module : (withBundle({ name: nameOf(module), module }, process) as JsonObject)
+  const { probe, logSource } = podPorts(spec, runBy(spec, process))
+  const read = settingOf(seen, 'mode')
+  const aux = settingOf(seen, 'auxAddress')
+  const log = settingOf(seen, 'logSourceAddress')
+  const namespaceOf = (name: 'istioNamespace' | 'slimeNamespace', said: string | undefined): readonly [string, string] | undefined => {
+    const setting = settingOf(seen, name)
+    return setting.said !== undefined || said === undefined || said === setting.value ? undefined : [SETTINGS[name].places[0], said]
   }
-  if (!misc.has('global-sidecar-mode') && isLazyload(module) && mode !== 'namespaced')
-    misc.set('global-sidecar-mode', CONTROLLER_MODE[mode])
-  return Object.fromEntries(misc)
+  return [
+    read.said !== undefined || read.value === CONTROLLER_MODE[mode]
+      ? undefined
+      : ([SETTINGS.mode.places[0], CONTROLLER_MODE[mode]] as const),
+    namespaceOf('istioNamespace', textAt(spec, 'istioNamespace')),
+    namespaceOf('slimeNamespace', textAt(spec, 'namespace')),
+    aux.said !== undefined || aux.value?.port === probe ? undefined : ([SETTINGS.auxAddress.places[0], `:${probe}`] as const),
+    log.said !== undefined || log.value.port === logSource ? undefined : ([SETTINGS.logSourceAddress.places[0], `:${logSource}`] as const),
+  ].flatMap((each) => (each === undefined ? [] : [{ place: each[0], value: each[1] }]))
 }
 
+function withValue(module: JsonObject, place: string, value: Json): JsonObject {
+  const [key = '', ...rest] = place.split('.')
+  return { ...module, [key]: rest.length === 0 ? value : withValue(objectAt(module, key), rest.join('.'), value) }
+}
+
+function normalise(module: JsonObject): JsonObject {
+  const misc = Object.fromEntries(
+    Object.entries(objectAt(module, 'global', 'misc')).flatMap(([key, value]): [string, Json][] =>
+      value === null ? [] : [[key, miscText(key, value)]],
+    ),
+  )
+  const withMisc = Object.keys(misc).length > 0 ? { global: { ...objectAt(module, 'global'), misc } } : {}
+  const withFence = isJsonObject(at(module, 'fence')) ? { fence: normaliseFence(objectAt(module, 'fence')) } : {}
+  const withEnable = isEnabled(module) ? { enable: true } : {}
+  return { ...module, ...withEnable, ...withMisc, ...withFence }
+}
+
+/** Upstream's controllers take nothing but text here, in their own words. */
 function miscText(key: string, value: Json): string {
   if (key === 'global-sidecar-mode') {
     const mode = parseMode(value)
     if (mode !== undefined) return CONTROLLER_MODE[mode]
   }
-  // The controller compares with "on"; YAML 1.1 made a boolean of it.
+  // They compare with "on"; YAML 1.1 made a boolean of it.
   if (key === 'enable-leader-election' && typeof value === 'boolean') return value ? 'on' : 'off'
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
-function normaliseFence(module: JsonObject): JsonObject {
-  const fence = objectAt(module, 'fence')
-  const ports = portsOf(module)
-  const dispatches = dispatchesOf(module)
+function normaliseFence(fence: JsonObject): JsonObject {
+  const ports = listAt(fence, 'wormholePort')
+  const dispatches = listAt(fence, 'dispatches')
   return {
     ...fence,
     ...(ports.length > 0 ? { wormholePort: ports.map(scalarText) } : {}),

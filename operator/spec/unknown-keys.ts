@@ -5,7 +5,7 @@ import { GoTemplateError, valuesKeysOf } from './go-template.ts'
 import { allModules, dispatchesOf } from './modules.ts'
 import { memberSchema } from './prune-nulls.ts'
 import { child, show, warning, type Warning } from './problems.ts'
-import { textAt } from './read.ts'
+import { textAt } from '../../module/read.ts'
 
 const MAX_WARNINGS = 100
 
@@ -45,7 +45,9 @@ function unknownKey(key: string, path: string, siblings: readonly string[]): War
 }
 
 function keysReadByTemplates(spec: JsonObject): ReadonlySet<string> {
-  const templates = allModules(spec).flatMap(({ module }) => dispatchesOf(module).map((dispatch) => textAt(dispatch, 'cluster') ?? ''))
+  const templates = allModules(spec).flatMap(({ module }) =>
+    dispatchesOf(module).entries.map((dispatch) => textAt(dispatch, 'cluster') ?? ''),
+  )
   return new Set(templates.flatMap(keysRead))
 }
 

@@ -2,12 +2,11 @@
 import { isJsonObject, type JsonObject, type KubeObject } from '../../runtime/object.ts'
 import { mergedSpec, shapeOf, type ValuesOptions } from './build-values.ts'
 import type { CheckInput, ErrorCheck, WarningCheck } from './checks/check.ts'
-import { controllerPorts, miscSettings, volumeMounts, volumes } from './checks/controller.ts'
+import { controllerPorts, miscSettings, programs, volumeMounts, volumes } from './checks/controller.ts'
 import { meshRoot, modes, namespaceList, pilotNamespace, replicas, revision } from './checks/global-sidecar.ts'
 import { bundleItems, clusterRoles, images, moduleNames, namespaces } from './checks/names.ts'
 import { dispatches, repeatedDomains, wormholePorts } from './checks/ports.ts'
 import {
-  logPort,
   metricSource,
   noPorts,
   nothingEnabled,
@@ -51,13 +50,13 @@ const ERROR_CHECKS: readonly ErrorCheck[] = [
   volumes,
   volumeMounts,
   miscSettings,
+  programs,
 ]
 const WARNING_CHECKS: readonly WarningCheck[] = [
   nothingEnabled,
   repeatedPorts,
   noPorts,
   metricSource,
-  logPort,
   unknownHosts,
   unlikelyClusters,
   pilotTooOld,

@@ -1,5 +1,6 @@
 /** Values: what the templates see. A validated spec over the defaults, with every decision (mode, shape, ports, dispatches) already taken. */
 import type { Json, JsonObject } from '../../runtime/object.ts'
+import type { PodPorts } from './pod-ports.ts'
 
 export type Mode = 'namespaced' | 'cluster' | 'none'
 /** `pilot`: the tutorial's global-sidecar with its own istiod 1.7. `stock`: an ordinary Istio proxy of the mesh's own istiod. */
@@ -45,8 +46,6 @@ export interface ControllerValues {
   readonly containerSecurityContext: JsonObject
   readonly createServiceAccount: boolean
   readonly service: { readonly type: string; readonly port: number; readonly logSourcePort: number }
-  readonly healthProbePort: number
-  readonly logSourcePort: number
   readonly volumes: readonly Json[]
   readonly volumeMounts: readonly Json[]
 }
@@ -59,6 +58,8 @@ export interface ModuleValues {
   readonly config: Readonly<Record<string, string>>
   /** ClusterRole that its ServiceAccount is bound to. */
   readonly clusterRole: string
+  /** Of its pod. */
+  readonly ports: PodPorts
 }
 
 export interface WormholePort {

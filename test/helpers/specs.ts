@@ -23,7 +23,7 @@ export function lazyload(parts: JsonObject = {}): JsonObject {
     name: 'lazyload',
     enable: true,
     fence: { wormholePort: ['9080'] },
-    metric: { prometheus: { address: 'http://prometheus:9090' } },
+    metric: { prometheus: { address: 'http://prometheus:9090', handlers: { destination: { query: 'sum(x) by (destination_service)' } } } },
     ...parts,
   }
 }

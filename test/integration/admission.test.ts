@@ -118,6 +118,8 @@ test('cluster mode in every spelling, and taking over what others made, need the
     spec({ component: { globalSidecar: { type: 'Cluster' } } }),
     spec({ module: [withMode('cluster')], component: { globalSidecar: { enable: true } } }),
     spec({ module: [withMode('CLUSTER')], component: { globalSidecar: null } }),
+    spec({ module: [lazyload({ general: { globalSidecarMode: 'cluster' } })], component: { globalSidecar: null } }),
+    spec({ module: [lazyload({ global: { misc: { globalSidecarMode: 'Cluster' } } })], component: { globalSidecar: { enable: true } } }),
   ]
   for (const each of clusterWide)
     assert.match(message(await send(token, each)), /type cluster changes the proxies of all namespaces: you need verb install/)
@@ -193,6 +195,7 @@ const BAD_SPECS: readonly (readonly [string, JsonObject, RegExp?])[] = [
   ['a type that is a list', component({ enable: true, type: ['cluster'] }), /type must be namespaced or cluster, got a list or a map/],
   ['a module with an unknown mode', { module: [withMode('everywhere')], component: null }],
   ['a module whose mode is true', { module: [withMode(true)], component: null }],
+  ['an unknown mode under general', { module: [lazyload({ general: { globalSidecarMode: 'everywhere' } })], component: null }],
   ['modes that contradict each other', { module: [withMode('cluster')] }, /contradict each other: they say cluster and namespaced/],
   [
     'modes that contradict each other, one of them a boolean',
@@ -208,6 +211,8 @@ const BAD_SPECS: readonly (readonly [string, JsonObject, RegExp?])[] = [
   ['port 0', { module: [lazyload({ fence: { wormholePort: [0] } })] }],
   ['port 65536 as text', { module: [lazyload({ fence: { wormholePort: ['9080', '65536'] } })] }],
   ['a port that is a word', { module: [lazyload({ fence: { wormholePort: ['http'] } })] }],
+  ['a port of the proxy under general', { module: [lazyload({ fence: null, general: { wormholePort: ['15021'] } })] }],
+  ['a port under general that is a word', { module: [lazyload({ fence: null, general: { wormholePort: ['http'] } })] }],
   ['a port of the proxy', { module: [lazyload({ fence: { wormholePort: ['15021'] } })] }],
   ['two modules of one name', { module: [lazyload(), lazyload()] }, /is "lazyload", the name of two enabled modules/],
   ['a module without a name', { module: [{ enable: true, fence: { wormholePort: ['80'] } }] }],
@@ -252,6 +257,8 @@ test('however a spec is written, it gets no object into a namespace and no role 
       enable: flag,
       fence: flag,
       mode: fc.oneof(absent, mode),
+      misc: fc.oneof(absent, mode),
+      general: fc.oneof(absent, mode),
       clusterRole: fc.oneof(absent, fc.constantFrom(null, 'slime-lazyload', 'their-role')),
     },
     { requiredKeys: [] },
@@ -273,12 +280,13 @@ test('however a spec is written, it gets no object into a namespace and no role 
         JSON.stringify(
           validSpec({
             ...(home === undefined ? {} : { namespace: home }),
-            module: modules.map(({ enable, fence, mode: said, clusterRole }, index) => ({
+            module: modules.map(({ enable, fence, mode: said, misc, general, clusterRole }, index) => ({
               ...lazyload({ name: `module-${index}` }),
               enable,
               clusterRole,
               fence: { enable: fence, wormholePort: ['9080'] },
-              global: { misc: { 'global-sidecar-mode': said } },
+              global: { misc: { 'global-sidecar-mode': said, globalSidecarMode: misc } },
+              general: { globalSidecarMode: general },
             })) as unknown as JsonObject[],
             component: {
               globalSidecar: { ...sidecar, image: { repository: 'p' } },

@@ -1,8 +1,10 @@
 /** Checks on the controller's pod: volumes, mounts, the module's text settings. */
 import { isJsonObject, type Json } from '../../../runtime/object.ts'
-import { metricSourceOf, miscOf } from '../modules.ts'
+import { enabledModules, runBy } from '../modules.ts'
+import { placeOfPort, podPorts } from '../pod-ports.ts'
+import { programProblems } from '../programs.ts'
 import { child, problem, type Problem, show } from '../problems.ts'
-import { listAt, numberAt, textAt } from '../read.ts'
+import { listAt, numberAt, objectAt, textAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
 
 /** Volume of the module's configuration, which the operator adds. */
@@ -13,16 +15,22 @@ const HTTP_PORT = 80
 
 /** Ports of one Service and of one container: the API server answers a repeated one with an internal error. */
 export function controllerPorts({ spec }: CheckInput): Problem[] {
-  const taken = (path: readonly string[], others: readonly (number | undefined)[]): Problem[] => {
-    const port = numberAt(spec, ...path)
-    if (port === undefined || !others.includes(port)) return []
-    return [problem(`spec.${path.join('.')}`, `is ${port}, which another port of the module has. Choose another.`)]
-  }
-  return [
-    ...taken(['service', 'logSourcePort'], [numberAt(spec, 'service', 'port')]),
-    ...taken(['healthProbePort'], [HTTP_PORT]),
-    ...taken(['logSourcePort'], [HTTP_PORT, numberAt(spec, 'healthProbePort')]),
-  ]
+  const logSource = numberAt(spec, 'service', 'logSourcePort')
+  const ofService =
+    logSource !== undefined && logSource === numberAt(spec, 'service', 'port') ? [takenPort('spec.service.logSourcePort', logSource)] : []
+  const ofPods = enabledModules(spec).flatMap(({ path, module }) => {
+    const run = runBy(spec, module)
+    const ports = podPorts(spec, run)
+    return [
+      ...(ports.probe === HTTP_PORT ? [takenPort(placeOfPort(path, run, 'probe'), ports.probe)] : []),
+      ...([HTTP_PORT, ports.probe].includes(ports.logSource) ? [takenPort(placeOfPort(path, run, 'logSource'), ports.logSource)] : []),
+    ]
+  })
+  return [...ofService, ...ofPods]
+}
+
+function takenPort(path: string, port: number): Problem {
+  return problem(path, `is ${port}, which another port of the module has. Choose another.`)
 }
 
 export function volumes({ spec }: CheckInput): Problem[] {
@@ -59,18 +67,18 @@ export function volumeMounts({ spec }: CheckInput): Problem[] {
   })
 }
 
+/** The program reads text, numbers and booleans there, and ends where it finds anything else. */
 export function miscSettings({ modules }: CheckInput): Problem[] {
-  return modules.flatMap(({ path, module }) => {
-    const misc = `${path}.global.misc`
-    const structured = Object.entries(miscOf(module)).filter(([, value]) => typeof value === 'object' && value !== null)
-    const source = metricSourceOf(module)
-    return [
-      ...structured.map(([key, value]) => problem(child(misc, key), `must be text, got ${show(value)}.`)),
-      ...(source === 'prometheus' || source === 'accesslog'
-        ? []
-        : [problem(`${misc}.metric_source_type`, `must be prometheus or accesslog, got ${show(source)}.`)]),
-    ]
-  })
+  return modules.flatMap(({ path, module }) =>
+    Object.entries(objectAt(module, 'global', 'misc'))
+      .filter(([, value]) => typeof value === 'object' && value !== null)
+      .map(([key, value]) => problem(child(`${path}.global.misc`, key), `must be text, got ${show(value)}.`)),
+  )
+}
+
+/** Whatever would end a lazyload program at its start. */
+export function programs({ spec, mode }: CheckInput): Problem[] {
+  return programProblems(spec, mode)
 }
 
 function objects(list: readonly Json[]): { value: Json; index: number }[] {

@@ -1,7 +1,7 @@
 /** Checks on the global-sidecar and the pilot: mode, namespaces, what would collide with Istio's own objects. */
 import { resolveMode } from '../mode.ts'
 import { problem, type Problem, show } from '../problems.ts'
-import { at, listAt, numberAt, textAt } from '../read.ts'
+import { at, listAt, numberAt, textAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
 
 const LIST = 'spec.component.globalSidecar.namespace'

@@ -1,9 +1,10 @@
 /** Checks on names: modules, namespaces, images, roles. */
 import { isJsonObject } from '../../../runtime/object.ts'
 import { imageOf } from '../build-values.ts'
-import { clusterRoleOf, nameOf } from '../modules.ts'
+import { nameOf } from '../../../module/element.ts'
+import { clusterRoleOf } from '../modules.ts'
 import { problem, type Problem, show } from '../problems.ts'
-import { at, listAt, textAt } from '../read.ts'
+import { at, listAt, textAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
 
 /** Names of a Service (RFC 1035) and of a namespace (RFC 1123): https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */

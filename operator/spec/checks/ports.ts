@@ -1,9 +1,10 @@
 /** Checks on wormhole ports and dispatches. */
 import { isJsonObject, type Json } from '../../../runtime/object.ts'
 import { dispatchCluster } from '../dispatch-cluster.ts'
-import { dispatchesOf, parsePort, portsOf } from '../modules.ts'
+import { parsePort } from '../../../module/parse.ts'
+import { dispatchesOf, portsOf } from '../modules.ts'
 import { problem, type Problem, show } from '../problems.ts'
-import { at, listAt } from '../read.ts'
+import { at, listAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
 
 /** Ports that an Istio proxy uses itself: https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio */
@@ -11,8 +12,8 @@ const PROXY_PORTS = { first: 15000, last: 15099 }
 
 export function wormholePorts({ modules, mode, shape }: CheckInput): Problem[] {
   return modules.flatMap(({ path, module }) =>
-    portsOf(module).flatMap((value, index) => {
-      const place = `${path}.fence.wormholePort[${index}]`
+    portsOf(module).entries.flatMap((value, index) => {
+      const place = `${path}.${portsOf(module).path}[${index}]`
       const port = parsePort(value)
       if (port === undefined)
         return [
@@ -28,8 +29,8 @@ export function wormholePorts({ modules, mode, shape }: CheckInput): Problem[] {
 
 export function dispatches({ modules, spec }: CheckInput): Problem[] {
   return modules.flatMap(({ path, module }) =>
-    dispatchesOf(module).flatMap((dispatch, index) =>
-      isJsonObject(dispatch) ? dispatchProblems(dispatch, `${path}.fence.dispatches[${index}]`, spec) : [],
+    dispatchesOf(module).entries.flatMap((dispatch, index) =>
+      isJsonObject(dispatch) ? dispatchProblems(dispatch, `${path}.${dispatchesOf(module).path}[${index}]`, spec) : [],
     ),
   )
 }
@@ -76,8 +77,10 @@ export function repeatedDomains({ modules, mode }: CheckInput): Problem[] {
   const problems = new Map<string, Problem>()
   const firstByPort = new Map<number, Map<string, string>>()
   for (const { path, module } of modules) {
-    const domains = dispatchesOf(module).flatMap((dispatch, index) => placedDomains(dispatch, `${path}.fence.dispatches[${index}]`))
-    for (const port of new Set(portsOf(module).map(parsePort))) {
+    const domains = dispatchesOf(module).entries.flatMap((dispatch, index) =>
+      placedDomains(dispatch, `${path}.${dispatchesOf(module).path}[${index}]`),
+    )
+    for (const port of new Set(portsOf(module).entries.map(parsePort))) {
       if (port === undefined) continue
       const first = firstByPort.get(port) ?? new Map<string, string>()
       firstByPort.set(port, first)

@@ -1,7 +1,7 @@
 /** Checks on requests and limits: the API server answers a bad quantity with an internal error that names no field. */
 import { amountOf } from '../../../runtime/quantity.ts'
 import { child, problem, type Problem, show } from '../problems.ts'
-import { objectAt } from '../read.ts'
+import { objectAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
 
 const PLACES = [['resources'], ['component', 'globalSidecar', 'resources'], ['component', 'pilot', 'resources']] as const

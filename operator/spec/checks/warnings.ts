@@ -1,9 +1,11 @@
 /** What works but deserves attention. */
 import type { WarningReason } from '../../api/reasons.ts'
 import { GLOBAL_SIDECAR_CLUSTER } from '../dispatch-cluster.ts'
-import { dispatchesOf, hasFence, isLazyload, metricSourceOf, miscOf, parsePort, portsOf } from '../modules.ts'
+import { isLazyload } from '../../../module/element.ts'
+import { parsePort } from '../../../module/parse.ts'
+import { dispatchesOf, hasFence, portsOf, settingOf } from '../modules.ts'
 import { show, warning, type Warning } from '../problems.ts'
-import { at, listAt, numberAt, textOrNumberAt } from '../read.ts'
+import { at, listAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
 
 export function nothingEnabled({ modules }: CheckInput): Warning[] {
@@ -15,8 +17,8 @@ export function nothingEnabled({ modules }: CheckInput): Warning[] {
 export function repeatedPorts({ modules }: CheckInput): Warning[] {
   const first = new Map<number, string>()
   return modules.flatMap(({ path, module }) =>
-    portsOf(module).flatMap((value, index) => {
-      const place = `${path}.fence.wormholePort[${index}]`
+    portsOf(module).entries.flatMap((value, index) => {
+      const place = `${path}.${portsOf(module).path}[${index}]`
       const port = parsePort(value)
       const earlier = port === undefined ? undefined : first.get(port)
       if (port !== undefined && earlier === undefined) first.set(port, place)
@@ -27,22 +29,23 @@ export function repeatedPorts({ modules }: CheckInput): Warning[] {
 
 export function noPorts({ modules, mode }: CheckInput): Warning[] {
   const lazyload = modules.find(({ module }) => isLazyload(module))
-  if (mode === 'none' || lazyload === undefined || modules.some(({ module }) => portsOf(module).length > 0)) return []
+  if (mode === 'none' || lazyload === undefined || modules.some(({ module }) => portsOf(module).entries.length > 0)) return []
   return [
     warning(
       'NoPorts',
-      `${lazyload.path}.fence.wormholePort`,
+      `${lazyload.path}.${portsOf(lazyload.module).path}`,
       'is empty, so no global-sidecar is installed. List the Service ports of the applications.',
     ),
   ]
 }
 
 export function metricSource({ modules, mode }: CheckInput): Warning[] {
-  const nothingSends = mode === 'none' || !modules.some(({ module }) => portsOf(module).length > 0)
+  const nothingSends = mode === 'none' || !modules.some(({ module }) => portsOf(module).entries.length > 0)
   return modules.flatMap(({ path, module }) => {
     if (!isLazyload(module)) return []
-    if (metricSourceOf(module) === 'accesslog') {
-      const place = `${path}.global.misc.metric_source_type`
+    const { value: source, said } = settingOf(module, 'source')
+    if (source === 'accesslog') {
+      const place = `${path}.${said?.place ?? 'global.misc.metric_source_type'}`
       if (nothingSends)
         return [
           warning(
@@ -55,7 +58,7 @@ export function metricSource({ modules, mode }: CheckInput): Warning[] {
         return [warning('AccessLogUnused', place, 'is accesslog, but the module has no fence, so no logs are sent to it.')]
       return []
     }
-    if (at(module, 'metric', 'prometheus', 'address') !== undefined) return []
+    if (said !== undefined || settingOf(module, 'prometheusAddress').said !== undefined) return []
     return [
       warning(
         'NoMetricSource',
@@ -66,28 +69,16 @@ export function metricSource({ modules, mode }: CheckInput): Warning[] {
   })
 }
 
-/** The module listens where `log_source_port` says; its Service leads to `spec.logSourcePort`. */
-export function logPort({ spec, modules }: CheckInput): Warning[] {
-  const expected = numberAt(spec, 'logSourcePort')
-  return modules.flatMap(({ path, module }) => {
-    const address = textOrNumberAt(miscOf(module), 'log_source_port')
-    if (metricSourceOf(module) !== 'accesslog' || address === '') return []
-    const port = parsePort(address.slice(address.lastIndexOf(':') + 1))
-    const text = `is ${show(address)}, but access logs arrive at spec.logSourcePort ${expected}. Write the same port in both.`
-    return port === expected ? [] : [warning('LogPortMismatch', `${path}.global.misc.log_source_port`, text)]
-  })
-}
-
 /** Hosts that the mesh does not know: without dispatches they end at the global-sidecar, with dispatches but none for `*` they get no route (spec 5). */
 export function unknownHosts({ modules, mode }: CheckInput): Warning[] {
   if (mode === 'none') return []
   const ports = new Map<number, { path: string; dispatches: number; all: boolean }>()
   for (const { path, module } of modules) {
-    const dispatches = dispatchesOf(module)
+    const { path: place, entries: dispatches } = dispatchesOf(module)
     const all = dispatches.some((dispatch) => listAt(dispatch, 'domains').includes('*'))
-    for (const port of new Set(portsOf(module).map(parsePort))) {
+    for (const port of new Set(portsOf(module).entries.map(parsePort))) {
       if (port === undefined) continue
-      const before = ports.get(port) ?? { path: `${path}.fence.dispatches`, dispatches: 0, all: false }
+      const before = ports.get(port) ?? { path: `${path}.${place}`, dispatches: 0, all: false }
       ports.set(port, { ...before, dispatches: before.dispatches + dispatches.length, all: before.all || all })
     }
   }
@@ -126,10 +117,10 @@ const lettersOf = (name: string): string => name.toLowerCase().replace(/[^a-z]/g
 
 export function unlikelyClusters({ modules }: CheckInput): Warning[] {
   return modules.flatMap(({ path, module }) =>
-    dispatchesOf(module).flatMap((dispatch, index) => {
+    dispatchesOf(module).entries.flatMap((dispatch, index) => {
       const cluster = at(dispatch, 'cluster')
       if (typeof cluster !== 'string') return []
-      const place = `${path}.fence.dispatches[${index}].cluster`
+      const place = `${path}.${dispatchesOf(module).path}[${index}].cluster`
       const meant = KNOWN_CLUSTERS.find((name) => name !== cluster && lettersOf(name) === lettersOf(cluster))
       if (meant !== undefined)
         return [warning('UnlikelyCluster', place, `is ${show(cluster)}, which no mesh has: calls there end with 503. Write ${meant}.`)]

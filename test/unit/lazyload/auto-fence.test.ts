@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FENCED_LABEL, isFenced, type Verdict, verdictOn } from '../../../lazyload/auto-fence/decision.ts'
-import { readAutoFence } from '../../../lazyload/auto-fence/config.ts'
-import { type LabelSelector, matchesSelector, readLabelSelector } from '../../../lazyload/auto-fence/label-selector.ts'
-import { readConfig } from '../../../lazyload/config-reader.ts'
+import { type LabelSelector, matchesSelector, readLabelSelector } from '../../../module/label-selector.ts'
+import { readModule } from '../../../module/config.ts'
+import type { ModuleProblem } from '../../../module/problem.ts'
+import { readerOf } from '../../../module/reader.ts'
 import { createScope } from '../../../lazyload/fence/scope.ts'
 import { slimService } from '../../../lazyload/mesh/known-hosts.ts'
 import type { KubeObject } from '../../../runtime/object.ts'
@@ -55,9 +56,9 @@ test('never fenced: no selector, ExternalName, the global-sidecar, system and ex
 })
 
 function selector(text: object): LabelSelector {
-  const reader = readConfig(text)
-  const read = readLabelSelector(reader)
-  assert.deepEqual(reader.problems, [])
+  const problems: ModuleProblem[] = []
+  const read = readLabelSelector(readerOf(text, '', problems))
+  assert.deepEqual(problems, [])
   return read
 }
 const prod = { env: 'prod', region: 'east' }
@@ -83,7 +84,7 @@ test('managementSelectors choose namespaces, one of them is enough', () => {
   const selectors = [selector({ matchLabels: { [FENCED_LABEL]: 'true' } }), selector({ matchLabels: { env: 'prod' } })]
   assert.equal(wants('svc', 'apps', undefined, { selectors }), 'yes')
   assert.equal(wants('svc', 'apps', undefined, { selectors: selectors.slice(1) }), 'unasked')
-  const none = readAutoFence(readConfig({ managementSelectors: [] }))
+  const none = readModule({ general: { managementSelectors: [] } }).config.autoFence
   assert.equal(none.selectors, undefined, 'an empty list says nothing')
 })
 

@@ -160,15 +160,19 @@ test('everything that is wrong is told at once, with its place', () => {
   )
 })
 
-test('Prometheus, which is the default, needs address and query', () => {
-  assert.throws(() => parse({}), /metric\.prometheus\.address is required.*handlers is required/)
+test('Prometheus needs address and query where anything is said of it; a module that says nothing of it runs without', () => {
+  assert.throws(() => parse(misc({ metric_source_type: 'prometheus' })), /metric\.prometheus\.address is required.*handlers is required/)
+  assert.throws(() => parse({ general: { metricSourceType: 'prometheus' } }), /metric\.prometheus\.address is required/)
+  assert.throws(() => parse({ metric: { prometheus: { address: 'http://p:9090' } } }), /metric\.prometheus\.handlers is required/)
+  assert.throws(() => parse({ metric: { prometheus: { handlers: PROMETHEUS.prometheus.handlers } } }), /metric\.prometheus\.address is/)
+  assert.equal(parse({}).prometheus, undefined)
   assert.equal(parse({ metric: PROMETHEUS }).source, 'prometheus')
 })
 
 test('two names for one thing must say the same', () => {
   assert.throws(
     () => parse({ ...(misc({ 'global-sidecar-mode': 'no' }) as object), general: { globalSidecarMode: 'cluster' } }),
-    /general\.globalSidecarMode is "cluster" but global\.misc\.global-sidecar-mode is "no"; write one of them/,
+    /global\.misc\.global-sidecar-mode is "no" but general\.globalSidecarMode is "cluster"; write one of them/,
   )
   assert.throws(() => parse(misc({ log_source_port: ':1', logSourcePort: ':2' })), /log_source_port is ":1" but/)
   assert.equal(parse({ ...(misc({ 'global-sidecar-mode': false }) as object), general: { globalSidecarMode: 'no' } }).mode, 'no')
@@ -261,7 +265,7 @@ for (const [what, files, said] of [
     { cfg: bundle('a', 'b'), cfg_a: { enable: true }, cfg_b: { enable: true } },
     /bundle\.modules names several modules of kind lazyload: a, b/,
   ],
-  ['an item without a file', { cfg: bundle('a') }, /cfg_a, which bundle\.modules names, is not there/],
+  ['an item without a file', { cfg: bundle('a') }, /bundle\.modules\[0\]\.name is "a", and there is no such module/],
   ['a name that is no file', { cfg: bundle('../cfg') }, /bundle\.modules\[0\]\.name must be/],
   ['a mistake in the item', { cfg: bundle('a'), cfg_a: { enable: true, general: { maxIdle: 'x' } } }, /cfg_a: general\.maxIdle/],
 ] as const) {
@@ -269,6 +273,6 @@ for (const [what, files, said] of [
 }
 
 test('a text that is no object, or no JSON, is an error with the name of the file', () => {
-  assert.throws(() => parseConfig('[]', 'cfg'), /cfg: the configuration must be an object/)
+  assert.throws(() => parseConfig('[]', 'cfg'), /cfg: must be an object/)
   assert.throws(() => loadConfig(import.meta.filename), ConfigError)
 })

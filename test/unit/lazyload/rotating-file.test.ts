@@ -10,7 +10,8 @@ import { text } from 'node:stream/consumers'
 import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { backupName, removeOldBackups } from '../../../lazyload/log/backups.ts'
-import { createRotatingFile, type RotationConfig } from '../../../lazyload/log/rotating-file.ts'
+import { createRotatingFile } from '../../../lazyload/log/rotating-file.ts'
+import type { RotationConfig } from '../../../module/config.ts'
 import { eventually } from '../../helpers/eventually.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'rotating-'))

@@ -33,8 +33,6 @@ test('an absent field has the default of the tutorial-day chart', () => {
     containerSecurityContext: {},
     createServiceAccount: true,
     service: { type: 'ClusterIP', port: 80, logSourcePort: 8082 },
-    healthProbePort: 8081,
-    logSourcePort: 8082,
     volumes: [],
     volumeMounts: [],
   })
@@ -256,7 +254,12 @@ test('access logs go to the first enabled module that learns from them and has a
 
 test('access logs of a BundleItem go to its bundle', () => {
   const bundle = (name: string, item: string) => ({ name, enable: true, kind: 'lazyload', bundle: { modules: [{ name: item }] } })
-  const module = [bundle('other', 'limiter'), bundle('bundle', 'item'), accesslog({ name: 'item', mode: 'BundleItem' })]
+  const module = [
+    bundle('other', 'idle'),
+    bundle('bundle', 'item'),
+    lazyload({ name: 'idle', mode: 'BundleItem' }),
+    accesslog({ name: 'item', mode: 'BundleItem' }),
+  ]
   const values = valuesOf({ module })
   assert.equal(values.accessLog?.address, 'bundle.mesh-operator')
   assert.deepEqual(
@@ -264,6 +267,7 @@ test('access logs of a BundleItem go to its bundle', () => {
     [
       ['other', false],
       ['bundle', false],
+      ['idle', true],
       ['item', true],
     ],
   )
@@ -287,7 +291,7 @@ test('a bundle carries the configuration of every module that is no bundle', () 
 
 test('ClusterRoles: the one for lazyload, or the one that the module names', () => {
   const module = [
-    lazyload({ name: 'a', kind: 'other' }),
+    lazyload({ name: 'a', kind: 'lazyload' }),
     { name: 'b', enable: true, kind: 'lazyload' },
     { name: 'c', enable: true },
     { name: 'd', enable: true, kind: 'limiter', clusterRole: 'limiter-role' },

@@ -1,5 +1,5 @@
-/** Tolerant reading of a spec that may hold anything: a missing or wrongly typed part reads as empty. */
-import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
+/** Tolerant reading of JSON that may hold anything: a missing or wrongly typed part reads as empty. */
+import { isJsonObject, type Json, type JsonObject } from '../runtime/object.ts'
 
 /** The value at a path of own keys, or undefined. `null` reads as undefined. */
 export function at(value: unknown, ...keys: readonly string[]): Json | undefined {

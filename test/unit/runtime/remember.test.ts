@@ -1,7 +1,7 @@
 /** Results that are remembered: right, and bounded. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { remember } from '../../../lazyload/mesh/remember.ts'
+import { remember } from '../../../runtime/remember.ts'
 
 test('a text is worked out once', () => {
   const asked: string[] = []
