@@ -53,7 +53,7 @@ const LEVELS: ReadonlyMap<string, string> = new Map([
 ])
 /** A Service that is replaced, or a label that a tool sets anew, is away for a moment. */
 const AUTO_FENCE_GRACE_MS = 10_000
-/** Prometheus that has failed or lost its data says less than it knows for so long. */
+/** For so long after a Prometheus that failed or had lost data absence does not count: scraping finds its targets one by one. */
 const RECOVERY_MS = 300_000
 
 /** 0 and "" count as absent (upstream cannot tell them from it). */

@@ -11,6 +11,7 @@ import { readAssets } from '../operator/assets.ts'
 import { deployFiles } from './deploy.ts'
 import { FIELD_DOCS, fieldDocs } from './field-docs.ts'
 import { imageTagFiles } from './image-tags.ts'
+import { LAZYLOAD_DOCS, lazyloadDocs } from './module-docs.ts'
 import { REASON_DOCS, reasonDocs } from './reason-docs.ts'
 import { RIGHTS_DOCS, rightsDocs } from './rights-docs.ts'
 import { userScripts } from './user-scripts.ts'
@@ -60,6 +61,7 @@ function writeGenerated(): readonly string[] {
     ...imageTagFiles(),
     ...userScripts(),
     [FIELD_DOCS, fieldDocs()],
+    [LAZYLOAD_DOCS, lazyloadDocs()],
     [REASON_DOCS, reasonDocs()],
     [RIGHTS_DOCS, rightsDocs()],
   ])

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { propertyOf, readCrdSchema, type CrdSchema } from '../operator/api/crd-schema.ts'
+import { settingsTable } from './module-docs.ts'
 
 export const FIELD_DOCS = join(import.meta.dirname, '..', 'docs', 'spec.md')
 
@@ -34,6 +35,7 @@ export function fieldDocs(): string {
   return [
     INTRODUCTION,
     section('SlimeBoot `spec`', 'spec', propertyOf(boot, 'spec')),
+    `## Settings of a lazyload module\n\nPaths are below \`spec.module[]\`. All names of a key mean the same; two that contradict each other are an error. What would end the program in the pod is refused by the operator, with the same words.\n\n${settingsTable()}`,
     section('SlimeBoot `status`', 'status', propertyOf(boot, 'status')),
     section('ServiceFence `spec`', 'spec', propertyOf(fence, 'spec')),
     section('ServiceFence `status`', 'status', propertyOf(fence, 'status')),

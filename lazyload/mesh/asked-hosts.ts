@@ -5,7 +5,8 @@
 import { isIP } from 'node:net'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { canonicalAddress } from './endpoints.ts'
-import { CLUSTER_DOMAIN, isHostName, serviceHost, wildcardsFor } from './host-name.ts'
+import { isHostName } from '../../module/names.ts'
+import { CLUSTER_DOMAIN, serviceHost, wildcardsFor } from './host-name.ts'
 import { clusterIPsOf, isHeadless, type KnownHosts } from './known-hosts.ts'
 
 export interface AskedHosts {

@@ -1,9 +1,6 @@
 /** Whether what a round lacks was not called, or is only not known to Prometheus (yet). Pure. */
 import { type Finding, withoutEvidence } from './finding.ts'
 
-/** For so long after a Prometheus that failed or had lost data absence does not count: scraping finds its targets one by one. Milliseconds. */
-export const RECOVERY_MS = 300_000
-
 /** What a round found for one fence. */
 export interface Found {
   readonly key: string

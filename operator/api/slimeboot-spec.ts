@@ -91,8 +91,60 @@ export interface SlimeBootSpec {
         | null
       readonly [key: string]: unknown
     } | null
-    /** Settings handed to the module as they are. */
-    readonly general?: { readonly [key: string]: unknown } | null
+    /** Further settings of the module. */
+    readonly general?: {
+      /** Where global-sidecars run: `namespace`, `cluster` or `no`. Default as `component.globalSidecar.type` says. Another name of `global.misc.global-sidecar-mode`. */
+      readonly globalSidecarMode?: unknown
+      /** Service ports of the applications, as text or numbers. Only these are learned. */
+      readonly wormholePort?: readonly (number | string)[] | null
+      /** Where requests for unknown hosts go, by host. With at least one, nothing goes to the global-sidecar that no entry sends there. */
+      readonly dispatches?:
+        | readonly {
+            /** Name of the virtual host. Required. */
+            readonly name?: number | string
+            /** Hosts, exact, `*.suffix`, `prefix.*` or `*`. Required; each once per port. */
+            readonly domains?: readonly string[] | null
+            /** An Istio cluster, `_GLOBAL_SIDECAR`, `PassthroughCluster` or a template over `.Values`. Required. */
+            readonly cluster?: string | null
+            readonly [key: string]: unknown
+          }[]
+        | null
+      /** What calls are learned from: `prometheus` or `accesslog`. Default `prometheus`. Another name of `global.misc.metric_source_type`. */
+      readonly metricSourceType?: unknown
+      /** Mode cluster: namespace of the global-sidecar. Default `spec.namespace`. */
+      readonly clusterGsNamespace?: unknown
+      /** Time between two rounds of queries, a day at most. Default `30s`. */
+      readonly prometheusInterval?: unknown
+      /** How long answers must lack a host before it is forgotten. Default an interval. */
+      readonly prometheusAbsence?: unknown
+      /** How long nothing is forgotten after Prometheus failed or had lost its data; longer where it scrapes rarely. Default `5m`. */
+      readonly prometheusRecovery?: unknown
+      /** Queries at once. Default 8. */
+      readonly prometheusConcurrency?: unknown
+      /** How long an answer may take. Default `10s`. */
+      readonly prometheusTimeout?: unknown
+      /** A host that was learned from the access log is forgotten after this time. Default never. */
+      readonly maxIdle?: unknown
+      /** Accept access logs only from the addresses of global-sidecars; false where the network hides addresses. Default true. */
+      readonly checkLogSource?: unknown
+      /** Make fences for Services and Namespaces with label `slime.io/serviceFenced`. Default true. */
+      readonly autoFence?: unknown
+      /** Make fences for Services about which no label says anything. Default false. */
+      readonly defaultFence?: unknown
+      /** How long nothing must ask for a fence by label before it is removed. Default `10s`. */
+      readonly autoFenceGrace?: unknown
+      /** Fences by label only in these namespaces. Default all. */
+      readonly whiteNamespaceList?: unknown
+      /** No fences by label in these namespaces. Default none. */
+      readonly blackNamespaceList?: unknown
+      /** Label selectors; fences by label only in namespaces that one of them selects. Default all. */
+      readonly managementSelectors?: unknown
+      /** Hosts, or `<namespace>/*`, in every Sidecar. Default none. */
+      readonly stableHost?: unknown
+      /** `{pattern, templates}`: further domains for those that match. Default none. */
+      readonly domainAliases?: unknown
+      readonly [key: string]: unknown
+    } | null
     /** Settings common to all modules. */
     readonly global?: {
       /** Pod label that names the service. Default app. */
@@ -143,8 +195,20 @@ export interface SlimeBootSpec {
         readonly 'metrics-addr'?: unknown
         /** Address of the probes. Default ":8081". */
         readonly 'aux-addr'?: unknown
-        /** on or off. Default off. */
+        /** on or off. Default on, as the command line of the pod says. */
         readonly 'enable-leader-election'?: unknown
+        /** Another name of `global-sidecar-mode`. */
+        readonly globalSidecarMode?: unknown
+        /** Another name of `metric_source_type`. */
+        readonly metricSourceType?: unknown
+        /** Another name of `log_source_port`. */
+        readonly logSourcePort?: unknown
+        /** Another name of `metrics-addr`. */
+        readonly metricsAddr?: unknown
+        /** Another name of `aux-addr`. */
+        readonly auxAddr?: unknown
+        /** Another name of `enable-leader-election`. */
+        readonly enableLeaderElection?: unknown
         readonly [key: string]: unknown
       } | null
       readonly [key: string]: unknown
@@ -162,6 +226,8 @@ export interface SlimeBootSpec {
             readonly query?: string | null
             /** Group or Value. */
             readonly type?: number | string
+            /** Ask this query once for all fences. Default false. */
+            readonly aggregate?: unknown
             readonly [key: string]: unknown
           }
         } | null

@@ -1,6 +1,7 @@
 /** Keys that nobody reads: kept, because dispatch templates and controllers may read them, but warned about with the likely meant one. */
 import { type CrdSchema, propertyOf, readCrdSchema } from '../api/crd-schema.ts'
 import { isJsonObject, type JsonObject } from '../../runtime/object.ts'
+import { isLazyload } from '../../module/element.ts'
 import { GoTemplateError, valuesKeysOf } from './go-template.ts'
 import { allModules, dispatchesOf } from './modules.ts'
 import { memberSchema } from './prune-nulls.ts'
@@ -9,13 +10,16 @@ import { textAt } from '../../module/read.ts'
 
 const MAX_WARNINGS = 100
 
-/** A warning for each key of `spec` that the CRD does not describe, except top-level keys that a dispatch template reads. At most 100. */
+/** A warning for each key of `spec` that the CRD does not describe, except top-level keys that a dispatch template reads, and what modules of other kinds have under `general`. At most 100. */
 export function unknownKeys(spec: JsonObject): Warning[] {
   const warnings: Warning[] = []
   const schema = propertyOf(readSchema(), 'spec')
   const read = keysReadByTemplates(spec)
   walk(spec, schema, 'spec', warnings, (key) => read.has(key))
-  return warnings.slice(0, MAX_WARNINGS)
+  const theirs = allModules(spec)
+    .filter(({ module }) => !isLazyload(module))
+    .map(({ path }) => `${path}.general.`)
+  return warnings.filter(({ path }) => !theirs.some((general) => path.startsWith(general))).slice(0, MAX_WARNINGS)
 }
 
 let schemaRead: CrdSchema | undefined

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { createOperatorMetrics } from '../../operator/metrics.ts'
 import { FIELD_DOCS, fieldDocs } from '../../tools/field-docs.ts'
 import { imageTagFiles } from '../../tools/image-tags.ts'
+import { LAZYLOAD_DOCS, lazyloadDocs } from '../../tools/module-docs.ts'
 import { REASON_DOCS, reasonDocs } from '../../tools/reason-docs.ts'
 
 test('samples, README and tutorial name the image of this version', () => {
@@ -16,6 +17,7 @@ test('samples, README and tutorial name the image of this version', () => {
 
 for (const [file, text] of [
   [FIELD_DOCS, fieldDocs],
+  [LAZYLOAD_DOCS, lazyloadDocs],
   [REASON_DOCS, reasonDocs],
 ] as const) {
   test(`${file.slice(file.lastIndexOf('/') + 1)} is as npm run build writes it`, () => {

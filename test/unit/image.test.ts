@@ -52,7 +52,7 @@ test('the command of a module Deployment starts lazyload, from a read-only tree,
   assert.equal(run('--version').stdout, `${VERSION}\n`)
   const { status, stderr } = run('--config', '/nonexistent')
   assert.equal(status, 1)
-  assert.match(stderr, /^lazyload: \/nonexistent: metric\.prometheus\.address is required/)
+  assert.match(stderr, /^lazyload: leader election needs the namespace of its Lease/)
 })
 
 test('the build stage needs no more files than .dockerignore lets in', () => {

@@ -229,7 +229,7 @@ function assertSame(values: Values, config: LazyloadConfig): void {
   const { ports } = values.modules[0]!
   assert.equal(config.mode, MODES[values.mode])
   assert.equal(config.auxAddress?.port, ports.probe)
-  assert.equal(config.logSource.address.port, ports.logSource)
+  if (config.source === 'accesslog') assert.equal(config.logSource.address.port, ports.logSource)
   const raw = (values.raw['module'] as readonly JsonObject[])[0]!
   const said = (key: string): unknown => (raw['global'] as Readonly<Record<string, unknown>> | undefined)?.[key]
   if (said('slimeNamespace') === undefined) assert.equal(config.slimeNamespace, values.namespace)

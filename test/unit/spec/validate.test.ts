@@ -435,8 +435,21 @@ const WARNINGS: readonly WarningCase[] = [
   },
   {
     title: 'no key in free-form parts',
-    parts: { module: [{ ...QUIET, general: { any: { thing: 1 } } }], affinity: { x: 1 }, volumes: [{ name: 'a', any: 1 }] },
+    parts: {
+      module: [QUIET, { name: 'b', enable: true, kind: 'limiter', clusterRole: 'theirs', general: { any: { thing: 1 } } }],
+      affinity: { x: 1 },
+      volumes: [{ name: 'a', any: 1 }],
+    },
     warnings: [],
+  },
+  {
+    title: 'a setting under general that lazyload does not have',
+    parts: { module: [{ ...QUIET, general: { maxidle: '10m', any: 1 } }] },
+    warnings: [
+      ['UnknownKey', 'module[0].general.maxidle'],
+      ['UnknownKey', 'module[0].general.any'],
+    ],
+    says: 'maxIdle',
   },
   {
     title: 'a port twice in a module',
