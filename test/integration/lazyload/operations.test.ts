@@ -132,10 +132,16 @@ test('garbage on the port for access logs ends nothing', async () => {
 
 test('a configuration that is wrong stops the start, with everything that is wrong', async () => {
   const file = join(folder, 'wrong')
-  writeFileSync(file, JSON.stringify({ global: { misc: { 'global-sidecar-mode': 'somewhere', log_source_port: 'x' } } }))
+  writeFileSync(
+    file,
+    JSON.stringify({
+      global: { misc: { 'global-sidecar-mode': 'somewhere', log_source_port: 'x' } },
+      metric: { prometheus: { address: 'http://p:9090' } },
+    }),
+  )
   const child = spawn(process.execPath, [MAIN, '--config', file], { stdio: ['ignore', 'ignore', 'pipe'] })
   const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
-  for (const part of [file, 'global.misc.global-sidecar-mode', 'global.misc.log_source_port', 'metric.prometheus.address'])
+  for (const part of [file, 'global.misc.global-sidecar-mode', 'global.misc.log_source_port', 'metric.prometheus.handlers'])
     assert.ok(said.includes(part), said)
   assert.equal(code, 1)
 })
