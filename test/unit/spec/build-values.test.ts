@@ -124,7 +124,7 @@ test('places: each listed namespace, or spec.namespace with the filter in the ro
   assert.deepEqual(places(null), [])
 })
 
-test('of type cluster the controller is told where it runs and where Istio is, where these are not what it expects and it says nothing of them', () => {
+test('the program is told where it runs and where Istio is, where these are not what it expects and the module says nothing of them', () => {
   const global = (spec: JsonObject, said: JsonObject = {}): unknown => {
     const values = valuesOf({ module: [lazyload({ global: said })], ...spec })
     const { istioNamespace, slimeNamespace } = (JSON.parse(values.modules[0]?.config['cfg'] ?? '') as { global: JsonObject }).global
@@ -138,7 +138,11 @@ test('of type cluster the controller is told where it runs and where Istio is, w
     istioNamespace: 'said',
     slimeNamespace: 'slime-system',
   })
-  assert.deepEqual(global({ component: sidecar({ type: 'namespaced' }), ...own }), unsaid)
+  assert.deepEqual(global({ component: sidecar({ type: 'namespaced' }) }), unsaid)
+  assert.deepEqual(global({ component: sidecar({ type: 'namespaced' }), ...own }), {
+    istioNamespace: 'mesh',
+    slimeNamespace: 'slime-system',
+  })
 })
 
 test('fixture 10: ports as numbers and text, each once, text for the controller', () => {
