@@ -40,7 +40,7 @@ const OTHER = `## The mesh
 | what you see | why | what to do |
 |---|---|---|
 | \`global-sidecar\` stays in ContainerCreating, the kubelet says \`interceptionMode invalid: NONE\` | Istio's CNI plugin accepts REDIRECT and TPROXY only | run it on nodes without the CNI plugin (\`component.globalSidecar.nodeSelector\`), or use the pilot shape |
-| first call with a short name (\`details:9080\`) gets 404 in mode cluster | the global-sidecar is in another namespace and does not know which one was meant | with the access log this call teaches the host, and the next one works; else call \`details.NAMESPACE:9080\`, or use type namespaced |
+| first call with a short name (\`details:9080\`) fails in mode cluster where the mesh demands mTLS | the global-sidecar is in another namespace and does not know which one was meant | with the access log this call teaches the host, and the next one works; else call \`details.NAMESPACE:9080\`, or use type namespaced |
 | first calls end with 503 | the caller's proxy speaks TLS to the plaintext hop | the pod label \`security.istio.io/tlsMode: disabled\` of the global-sidecar was overwritten; \`slimeboot status\` shows who |
 | \`cannot bind '0.0.0.0:15021'\` in the pilot shape | the ingress gateway's port is among those that the global-sidecar binds | change the ingress gateway's port, or use the stock shape |
 | nothing is learned | source prometheus: no series for the query; source accesslog: no stream | ask Prometheus the query; look at the log of the module for its streams |

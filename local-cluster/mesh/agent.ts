@@ -12,7 +12,7 @@ const TIMEOUT_MS = 10_000
 export interface CallOptions {
   readonly method?: string
   /** `host` too. */
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>
   /** Another address of the pod to call from. */
   readonly localAddress?: string
   /** Milliseconds (default 10,000). */

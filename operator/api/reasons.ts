@@ -119,8 +119,10 @@ export const WARNING_REASONS = {
   },
   DuplicatePort: { means: 'A wormhole port is listed twice; it is rendered once.', remedy: 'Remove one.' },
   UnknownHostsStay: {
-    means: 'There are no dispatches: calls on the wormhole ports to hosts outside the mesh end at the global-sidecar.',
-    remedy: 'If there are such calls, dispatch these hosts to `PassthroughCluster` and `*` to `_GLOBAL_SIDECAR`.',
+    means:
+      'Calls on the wormhole ports to hosts outside the mesh end at the global-sidecar with 404: there are no dispatches, and `unknownHosts` is `refuse`, or the pilot is enabled.',
+    remedy:
+      'If there are such calls, write `component.globalSidecar.unknownHosts: passthrough` (without the pilot), or dispatch these hosts to `PassthroughCluster` and `*` to `_GLOBAL_SIDECAR`.',
   },
   NoCatchAll: {
     means: 'Dispatches without an entry for `*`: other unknown hosts get 404.',

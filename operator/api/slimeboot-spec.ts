@@ -292,6 +292,8 @@ export interface SlimeBootSpec {
       readonly priorityClassName?: string | null
       /** Render a NetworkPolicy that lets only pods of the mesh reach the wormhole ports. Default false. Without the pilot only. */
       readonly networkPolicy?: boolean
+      /** What becomes of a call on a wormhole port to a host that the mesh does not know. passthrough sends it on to the address that the application called, as without lazyload; callers whose outboundTrafficPolicy is REGISTRY_ONLY still get 404. refuse answers 404 to everybody. Default passthrough. Without the pilot only. */
+      readonly unknownHosts?: 'passthrough' | 'refuse'
       readonly [key: string]: unknown
     } | null
     /** The modified istiod 1.7 of the tutorial. It needs APIs that Kubernetes 1.22 removed; leave it out for a current cluster. */

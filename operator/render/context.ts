@@ -1,5 +1,6 @@
 /** What a template sees: values of one install, module or global-sidecar. Absent values are null, so that an undefined one is always a mistake. */
-import type { GlobalSidecarPlace, GlobalSidecarValues, ModuleValues, Values, WormholePort } from '../spec/values.ts'
+import { FORWARD_CLUSTERS, FORWARDING } from './forwarding.ts'
+import type { DispatchValues, GlobalSidecarPlace, GlobalSidecarValues, ModuleValues, Values, WormholePort } from '../spec/values.ts'
 
 /** `checksum`: SHA-256 (hex) of the data of the ConfigMap that the template's pods read, or null. */
 export interface Context {
@@ -25,7 +26,11 @@ export function contextOf(values: Values, unit: Unit, checksum: string | null): 
     ...shared,
     place: unit.place,
     clusterWide: values.mode === 'cluster',
-    ports: values.ports.map(portContext),
+    ports: values.ports.map((port) => portContext(port, values)),
+    forward: forwards(values) ? FORWARDING : null,
+    forwardClusters: forwards(values) ? FORWARD_CLUSTERS : [],
+    allowedVhosts: ALLOWED_VHOSTS,
+    blockedVhost: BLOCKED_VHOST,
     globalSidecar: globalSidecarContext(values.globalSidecar),
     accessLog: values.accessLog ?? null,
     accessLogKeepalive: shape === 'stock' ? { connection_keepalive: ACCESS_LOG_KEEPALIVE } : {},
@@ -37,23 +42,54 @@ export function contextOf(values: Values, unit: Unit, checksum: string | null): 
 /** Without it Envoy goes on sending to a pod that vanished with its node until the kernel gives up, after a quarter of an hour. */
 const ACCESS_LOG_KEEPALIVE = { interval: '10s', timeout: '5s' }
 
-/** `guarded`: names of the virtual hosts that the catch-all adds to this port's route config, each once. */
-function portContext({ port, dispatches }: WormholePort) {
-  const vhosts = dispatches.map(({ name, domains, cluster }) => ({
-    name,
-    domains,
-    cluster: cluster ?? null,
-    toGlobalSidecar: cluster === undefined,
-  }))
-  const guarded = vhosts.length === 0 ? [DEFAULT_VHOST] : [...new Set(vhosts.map(({ name }) => name))]
-  return { port, vhosts: vhosts.length === 0 ? [defaultVhost()] : vhosts, guarded }
+/** Whether a call to an unknown host goes on to where it was going (forwarding.ts). */
+function forwards({ shape, globalSidecar }: Values): boolean {
+  return shape === 'stock' && globalSidecar.unknownHosts === 'passthrough'
 }
 
-/** Name of the catch-all virtual host without dispatches (behaviour 7.4). */
-const DEFAULT_VHOST = 'to_global_sidecar'
+/**
+ * `vhosts`: virtual hosts that the catch-all adds to this port's route config. `handOn`: Istio's own virtual hosts for all other hosts
+ * stay, and get a first route to the global-sidecar that carries the address which was called. `removed`: else these go. `guarded`: what
+ * the guard takes away from the global-sidecar, each once.
+ */
+function portContext({ port, dispatches }: WormholePort, values: Values) {
+  const stock = values.shape === 'stock'
+  const all = dispatches.length === 0 ? [DEFAULT_VHOST] : dispatches
+  const handOn = forwards(values) && all.some(takesTheRest)
+  const vhosts = handOn ? all.map(withoutTheRest).filter(({ domains }) => domains.length > 0) : all
+  const names = [...new Set(vhosts.map(({ name }) => name))]
+  return {
+    port,
+    handOn,
+    vhosts: vhosts.map(({ name, domains, cluster }) => ({
+      name,
+      domains,
+      cluster: cluster ?? null,
+      toGlobalSidecar: cluster === undefined,
+    })),
+    removed: stock ? [...ALLOWED_VHOSTS, BLOCKED_VHOST] : [ALLOWED_VHOSTS[0], BLOCKED_VHOST],
+    guarded: stock ? [...new Set([...ALLOWED_VHOSTS, BLOCKED_VHOST, DEFAULT_VHOST.name, ...names])] : names,
+  }
+}
 
-function defaultVhost() {
-  return { name: DEFAULT_VHOST, domains: ['*'], cluster: null, toGlobalSidecar: true }
+/** What Istio calls its virtual host for all other hosts, by outboundTrafficPolicy: ALLOW_ANY, ALLOW_ANY_DYNAMIC_DNS (from 1.31 on). */
+const ALLOWED_VHOSTS = ['allow_any', 'allow_any_dynamic_dns'] as const
+/** The same for REGISTRY_ONLY. */
+const BLOCKED_VHOST = 'block_all'
+
+/** The catch-all virtual host without dispatches (behaviour 7.4). */
+const DEFAULT_VHOST: DispatchValues = { name: 'to_global_sidecar', domains: ['*'], cluster: undefined }
+
+/** Names of virtual hosts that no dispatch has. */
+export const OWN_VHOSTS: ReadonlySet<string> = new Set([...ALLOWED_VHOSTS, BLOCKED_VHOST, DEFAULT_VHOST.name])
+
+/** Whether it sends every host that nothing else names to the global-sidecar. */
+function takesTheRest({ domains, cluster }: DispatchValues): boolean {
+  return cluster === undefined && domains.includes('*')
+}
+
+function withoutTheRest(dispatch: DispatchValues): DispatchValues {
+  return takesTheRest(dispatch) ? { ...dispatch, domains: dispatch.domains.filter((domain) => domain !== '*') } : dispatch
 }
 
 function globalSidecarContext(values: GlobalSidecarValues) {

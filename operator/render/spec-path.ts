@@ -1,5 +1,6 @@
 /** Which field of a SlimeBoot produced a rendered field, so that an API server's refusal can be traced to what the user wrote. */
 import type { KubeObject } from '../../runtime/object.ts'
+import { OWN_VHOSTS } from './context.ts'
 import type { Manifest } from './manifest.ts'
 
 /** A rendered path and what it comes from; whatever follows the path is appended to the origin, unless the origin is one text (`whole`). */
@@ -126,7 +127,12 @@ function rulesFor(template: string): readonly Rule[] {
 
 /** The dispatch behind a virtual host; none for the one that is there without dispatches. */
 function dispatchOf(vhost: unknown, field: string): string | undefined {
-  return typeof vhost !== 'string' || vhost === 'to_global_sidecar' ? undefined : `spec.module[].fence.dispatches[name=${vhost}]${field}`
+  return typeof vhost !== 'string' || isOurs(vhost) ? undefined : `spec.module[].fence.dispatches[name=${vhost}]${field}`
+}
+
+/** The virtual hosts of Istio and of the templates themselves. */
+function isOurs(vhost: string): boolean {
+  return OWN_VHOSTS.has(vhost) || /^global-sidecar\.[^.]+\.svc\.cluster\.local:\d+$/.test(vhost)
 }
 
 /** `containers[name="slime"]` -> `containers[0]`, looked up in the object. A selector that selects nothing stays as it is. */

@@ -21,6 +21,7 @@ import type {
   ModuleValues,
   PilotValues,
   Shape,
+  UnknownHosts,
   Values,
   WormholePort,
 } from './values.ts'
@@ -68,6 +69,12 @@ export function buildValues(boot: KubeObject, options: ValuesOptions = {}): Valu
 /** The tutorial's shape when its pilot is enabled, else the stock one (design 7). */
 export function shapeOf(spec: JsonObject): Shape {
   return at(spec, 'component', 'pilot', 'enable') === true ? 'pilot' : 'stock'
+}
+
+/** The tutorial's global-sidecar has no way out for unknown hosts. */
+export function unknownHostsOf(spec: JsonObject): UnknownHosts {
+  if (shapeOf(spec) === 'pilot') return 'refuse'
+  return textAt(spec, 'component', 'globalSidecar', 'unknownHosts') === 'refuse' ? 'refuse' : GLOBAL_SIDECAR_DEFAULTS.unknownHosts
 }
 
 /** `repository:tag`, `repository@sha256:…` when the tag is a digest, or the repository alone; undefined without a repository. */
@@ -162,6 +169,7 @@ function globalSidecarValues(raw: JsonObject): GlobalSidecarValues {
     affinity: objectAt(component, 'affinity'),
     ...(priorityClassName === undefined ? {} : { priorityClassName }),
     networkPolicy: at(component, 'networkPolicy') === true,
+    unknownHosts: unknownHostsOf(raw),
   }
 }
 

@@ -18,7 +18,7 @@ export const DEFAULTS: JsonObject = {
 }
 
 /** Defaults of `component.globalSidecar`, read where the key is absent: the component itself must not appear by default. */
-export const GLOBAL_SIDECAR_DEFAULTS = { replicas: 1, networkPolicy: false } as const
+export const GLOBAL_SIDECAR_DEFAULTS = { replicas: 1, networkPolicy: false, unknownHosts: 'passthrough' } as const
 
 /** ClusterRole of lazyload modules; it ships with the operator. */
 export const LAZYLOAD_CLUSTER_ROLE = 'slime-lazyload'

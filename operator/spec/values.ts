@@ -5,6 +5,7 @@ import type { PodPorts } from './pod-ports.ts'
 export type Mode = 'namespaced' | 'cluster' | 'none'
 /** `pilot`: the tutorial's global-sidecar with its own istiod 1.7. `stock`: an ordinary Istio proxy of the mesh's own istiod. */
 export type Shape = 'pilot' | 'stock'
+export type UnknownHosts = 'passthrough' | 'refuse'
 
 export interface Values {
   /** Name and namespace of the SlimeBoot itself. */
@@ -97,6 +98,8 @@ export interface GlobalSidecarValues {
   readonly priorityClassName?: string
   /** Render a NetworkPolicy that lets only the mesh's pods reach the wormhole ports. */
   readonly networkPolicy: boolean
+  /** What becomes of a call to a host that the mesh does not know: on to the address that the application called, or 404. Shape pilot: always 404. */
+  readonly unknownHosts: UnknownHosts
 }
 
 export interface PilotValues {

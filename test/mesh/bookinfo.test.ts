@@ -104,11 +104,20 @@ test('the second calls go straight to the services', async () => {
   traffic.add('productpage', 'http://details:9080/details/0')
 })
 
-test('a host that nobody knows gets 404 and does not go round', async () => {
+test('a host that nobody knows goes to the address that was called', async () => {
+  const from = stage.accessLog('productpage').length
+  assert.equal((await stage.call('productpage', 'http://unknown.example:9080/unknown')).status, 200)
+  await stage.eventually(() => assert.ok(stage.accessLog('productpage').slice(from).includes(`GET /unknown 200 ${THROUGH}`)))
+  await stage.eventually(() => assert.ok(stage.accessLog('qz-ingress').includes('GET /unknown 200 slime_original_destination')))
+})
+
+test('the address of the global-sidecar itself is answered and does not go round', async () => {
+  const { ip } = stage.pod('qz-ingress')
   const memory = await stage.stat('qz-ingress', 'server.memory_allocated')
   for (let round = 0; round < 20; round++) {
-    const { status } = await stage.call('productpage', `http://unknown-${round}.example:9080/`)
-    assert.equal(status, 404)
+    const headers = { host: `unknown-${round}.example`, connection: 'close' }
+    const { status } = await stage.pod('productpage').place.app().call(`http://${ip}:9080/`, { headers })
+    assert.equal(status, 508)
   }
   const memoryAfter = await stage.stat('qz-ingress', 'server.memory_allocated')
   assert.ok(memoryAfter < memory + 2 ** 22, `${memory} → ${memoryAfter} bytes`)
@@ -135,7 +144,7 @@ test('hosts that are dispatched go where the SlimeBoot says', async () => {
   }
   await stage.eventually(async () => assert.deepEqual(await route('a.example'), ['200', 'PassthroughCluster']))
   assert.deepEqual(await route('www.163.com'), ['200', 'outbound|9080||reviews.default.svc.cluster.local'])
-  assert.deepEqual(await route('nowhere.test'), ['404', THROUGH])
+  assert.deepEqual(await route('nowhere.test'), ['200', THROUGH])
   assert.deepEqual(await stage.rejected(), [])
 })
 
@@ -198,8 +207,9 @@ test('in mode cluster the global-sidecar of mesh-operator does the same for name
   const through = THROUGH.replace('.default.', '.mesh-operator.')
   await stage.eventually(() => assert.ok(last('details')?.endsWith(through), last('details')))
   await stage.eventually(async () => assert.deepEqual((await sidecarHosts()).slice(-2), OURS.slice(0, 2)))
-  assert.equal((await stage.call('details', 'http://reviews:9080/health')).status, 404)
   assert.equal((await stage.call('details', 'http://reviews.default:9080/health')).status, 200)
+  // it knows no short names of other namespaces, and sends the call on to where it went
+  assert.equal((await stage.call('details', 'http://reviews:9080/health')).status, 200)
   assert.deepEqual(await stage.rejected(), [])
 })
 

@@ -41,8 +41,15 @@ export interface Stage extends AsyncDisposable {
   readonly eventually: <Result>(check: () => Result | Promise<Result>) => Promise<Result>
 }
 
-/** Starts it all; resolves when bookinfo is ready. */
-export async function setStage(): Promise<Stage> {
+export interface StageOptions {
+  /** How further images run. */
+  readonly image?: (name: string) => Image | undefined
+  /** The applications, a file for kubectl in namespace default (default: bookinfo). */
+  readonly applications?: string
+}
+
+/** Starts it all; resolves when the applications are ready. */
+export async function setStage({ image: further, applications = join(ROOT, 'samples/bookinfo.yaml') }: StageOptions = {}): Promise<Stage> {
   requirePrograms(['kubectl', 'curl', 'bash'])
   const ours = await assembleImage()
   const image = (name: string): Image | undefined => {
@@ -51,7 +58,7 @@ export async function setStage(): Promise<Stage> {
       const program = '/usr/local/lib/bookinfo.ts'
       return { entrypoint: [NODE, program, service], files: { [NODE]: process.execPath, [program]: BOOKINFO } }
     }
-    if (!/^docker\.io\/slimeio\/slime-(boot|lazyload):/.test(name)) return undefined
+    if (!/^docker\.io\/slimeio\/slime-(boot|lazyload):/.test(name)) return further?.(name)
     const { entrypoint, cmd, root, user } = ours
     return { entrypoint, cmd, root, uid: Number.parseInt(user), files: { '/nodejs/bin/node': process.execPath } }
   }
@@ -110,7 +117,7 @@ export async function setStage(): Promise<Stage> {
   }
   try {
     await kubectl('label', 'namespace', 'default', 'istio-injection=enabled')
-    await kubectl('apply', '-n', 'default', '-f', join(ROOT, 'samples/bookinfo.yaml'))
+    await kubectl('apply', '-f', applications)
     await kubectl('wait', '-n', 'default', '--for=condition=Available', 'deployment', '--all', '--timeout=120s')
     return stage
   } catch (error) {

@@ -25,11 +25,12 @@ test('dispatches become virtual hosts per port, names and ports as text, the loo
     foo: 'bar',
   })
   const filter = find(render(buildValues(boot)), 'EnvoyFilter/testns/to-global-sidecar')
-  const vhost = (name: string, domains: string[], cluster: string) => ({
+  const vhost = (name: string, domains: string[], cluster: string, more = {}) => ({
     name,
     domains,
-    routes: [{ match: { prefix: '/' }, route: { cluster, timeout: '0s' } }],
+    routes: [{ match: { prefix: '/' }, route: { cluster, timeout: '0s' }, ...more }],
   })
+  const noAddress = { request_headers_to_remove: ['x-slime-original-destination'] }
   const remove = (port: string, name: string) => ({
     applyTo: 'VIRTUAL_HOST',
     match: { context: 'SIDECAR_OUTBOUND', routeConfiguration: { name: port, vhost: { name } } },
@@ -37,7 +38,16 @@ test('dispatches become virtual hosts per port, names and ports as text, the loo
   })
   const patchesOf = (port: string) => [
     remove(port, 'allow_any'),
+    remove(port, 'allow_any_dynamic_dns'),
     remove(port, 'block_all'),
+    {
+      applyTo: 'VIRTUAL_HOST',
+      match: {
+        context: 'SIDECAR_OUTBOUND',
+        routeConfiguration: { name: port, vhost: { name: `global-sidecar.testns.svc.cluster.local:${port}` } },
+      },
+      patch: { operation: 'MERGE', value: noAddress },
+    },
     {
       applyTo: 'ROUTE_CONFIGURATION',
       match: { context: 'SIDECAR_OUTBOUND', routeConfiguration: { name: port } },
@@ -47,7 +57,7 @@ test('dispatches become virtual hosts per port, names and ports as text, the loo
           virtual_hosts: [
             vhost('163', ['www.163.com'], 'outbound|80||egress1.testns.svc.cluster.local'),
             vhost('baidu', ['*.baidu.com', 'baidu.*'], 'bar.mesh-operator'),
-            vhost('sohu', ['*.sohu.com', 'sodu.*'], `outbound|${port}||global-sidecar.testns.svc.cluster.local`),
+            vhost('sohu', ['*.sohu.com', 'sodu.*'], `outbound|${port}||global-sidecar.testns.svc.cluster.local`, noAddress),
             vhost('default', ['*'], 'PassthroughCluster'),
           ],
         },
@@ -62,16 +72,26 @@ test('in cluster mode unknown hosts go to the global-sidecar of the module names
   assert.ok(JSON.stringify(filter).includes('"cluster":"outbound|9080||global-sidecar.mesh-operator.svc.cluster.local","timeout":"0s"'))
 })
 
-test('the guard takes away each virtual host that the catch-all adds, once', () => {
-  for (const dispatches of [false, true]) {
-    const manifests = render(valuesOf({ ...PLAIN, dispatches }))
-    const added = patches(find(manifests, 'EnvoyFilter/default/to-global-sidecar')).flatMap(
-      ({ match, patch }) => patch.value?.virtual_hosts.map(({ name }) => `${match.routeConfiguration.name} ${name}`) ?? [],
-    )
-    const removed = patches(find(manifests, 'EnvoyFilter/default/global-sidecar-guard')).map(
-      ({ match }) => `${match.routeConfiguration.name} ${match.routeConfiguration.vhost?.name}`,
-    )
-    assert.deepEqual(removed, added)
+test('the guard takes away each virtual host that the catch-all adds or changes, and the own name of the global-sidecar, once', () => {
+  for (const unknownHosts of ['passthrough', 'refuse'] as const) {
+    for (const dispatches of [false, true]) {
+      const values = valuesOf({ ...PLAIN, dispatches })
+      const manifests = render({ ...values, globalSidecar: { ...values.globalSidecar, unknownHosts } })
+      const touched = patches(find(manifests, 'EnvoyFilter/default/to-global-sidecar')).flatMap(({ match, patch }) => {
+        const { name, vhost } = match.routeConfiguration ?? {}
+        return [...(vhost === undefined ? [] : [vhost]), ...(patch.value?.virtual_hosts ?? [])].map((each) => `${name} ${each.name}`)
+      })
+      const removed = patches(find(manifests, 'EnvoyFilter/default/global-sidecar-guard')).flatMap(({ match, patch }) =>
+        patch.operation === 'REMOVE' ? [`${match.routeConfiguration?.name} ${match.routeConfiguration?.vhost?.name}`] : [],
+      )
+      assert.deepEqual(new Set(touched).difference(new Set(removed)), new Set())
+      assert.equal(new Set(removed).size, removed.length)
+      for (const port of [80, 9080]) {
+        assert.ok(removed.includes(`${port} global-sidecar.default.svc.cluster.local:${port}`))
+        // what an earlier version has added stays until its catch-all is replaced
+        assert.ok(removed.includes(`${port} to_global_sidecar`))
+      }
+    }
   }
 })
 
@@ -79,7 +99,56 @@ test('a dispatch name that is used twice is guarded once', () => {
   const values = valuesOf(PLAIN)
   const dispatches = ['a.com', 'b.com'].map((domain) => ({ name: 'same', domains: [domain], cluster: 'PassthroughCluster' }))
   const guard = find(render({ ...values, ports: [{ port: 80, dispatches }] }), 'EnvoyFilter/default/global-sidecar-guard')
-  assert.equal(patches(guard).length, 1)
+  assert.equal(patches(guard).filter(({ match }) => match.routeConfiguration?.vhost?.name === 'same').length, 1)
+})
+
+test('the address that was called goes along where the caller may call everybody, and never what the application wrote', () => {
+  const filter = find(render(valuesOf(PLAIN)), 'EnvoyFilter/default/to-global-sidecar')
+  const toGlobalSidecar = patches(filter).filter(({ patch }) => patch.value?.name === 'to_global_sidecar')
+  const byVhost = toGlobalSidecar.map(({ match, patch }) => [
+    `${match.routeConfiguration?.name} ${match.routeConfiguration?.vhost?.name}`,
+    patch.value?.request_headers_to_add ?? patch.value?.request_headers_to_remove,
+  ])
+  const added = [
+    {
+      header: { key: 'x-slime-original-destination', value: '%DOWNSTREAM_LOCAL_ADDRESS%' },
+      append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+    },
+  ]
+  assert.deepEqual(
+    byVhost,
+    [9080, 80].flatMap((port) => [
+      [`${port} allow_any`, added],
+      [`${port} allow_any_dynamic_dns`, added],
+      [`${port} block_all`, ['x-slime-original-destination']],
+    ]),
+  )
+})
+
+test('a dispatch of * to the global-sidecar is as none, one to another cluster wins', () => {
+  const star = (cluster: string | undefined, ...domains: string[]) => ({ name: 'rest', domains: ['*', ...domains], cluster })
+  const values = valuesOf(PLAIN)
+  const addedBy = (dispatch: ReturnType<typeof star>) => {
+    const filter = find(render({ ...values, ports: [{ port: 80, dispatches: [dispatch] }] }), 'EnvoyFilter/default/to-global-sidecar')
+    return patches(filter).flatMap(({ patch }) => patch.value?.virtual_hosts?.flatMap(({ domains }) => domains) ?? patch.value?.name ?? [])
+  }
+  const none = addedBy({ name: 'to_global_sidecar', domains: ['*'], cluster: undefined })
+  assert.deepEqual(addedBy(star(undefined)), none)
+  assert.ok(none.includes('to_global_sidecar'))
+  assert.deepEqual(addedBy(star(undefined, 'a.com')), [...none, 'a.com'])
+  assert.deepEqual(addedBy(star('PassthroughCluster', 'a.com')), ['*', 'a.com'])
+})
+
+test('the tutorial shape, and unknownHosts: refuse, hand no address on and have no way out', () => {
+  const values = valuesOf(PLAIN)
+  for (const each of [
+    valuesOf({ ...PLAIN, shape: 'pilot' }),
+    { ...values, globalSidecar: { ...values.globalSidecar, unknownHosts: 'refuse' } } as const,
+  ]) {
+    const text = JSON.stringify(render(each).filter(({ object }) => object.kind === 'EnvoyFilter'))
+    assert.doesNotMatch(text, /ORIGINAL_DST|x-slime|INSERT_FIRST/)
+    assert.ok(text.includes('"to_global_sidecar"'))
+  }
 })
 
 test('a port that two modules list is exposed once', () => {
@@ -224,8 +293,16 @@ function find(manifests: ReturnType<typeof render>, id: string): KubeObject {
 }
 
 interface Patch {
-  readonly match: { readonly routeConfiguration: { readonly name: string; readonly vhost?: { readonly name: string } } }
-  readonly patch: { readonly value?: { readonly virtual_hosts: readonly { readonly name: string }[] } }
+  readonly match: { readonly routeConfiguration?: { readonly name: string; readonly vhost?: { readonly name: string } } }
+  readonly patch: {
+    readonly operation: string
+    readonly value?: {
+      readonly name?: string
+      readonly virtual_hosts?: readonly { readonly name: string; readonly domains: readonly string[] }[]
+      readonly request_headers_to_add?: readonly object[]
+      readonly request_headers_to_remove?: readonly string[]
+    }
+  }
 }
 
 function patches(filter: KubeObject): readonly Patch[] {

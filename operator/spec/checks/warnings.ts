@@ -1,5 +1,6 @@
 /** What works but deserves attention. */
 import type { WarningReason } from '../../api/reasons.ts'
+import { unknownHostsOf } from '../build-values.ts'
 import { GLOBAL_SIDECAR_CLUSTER } from '../dispatch-cluster.ts'
 import { isLazyload } from '../../../module/element.ts'
 import { parsePort } from '../../../module/parse.ts'
@@ -69,8 +70,8 @@ export function metricSource({ modules, mode }: CheckInput): Warning[] {
   })
 }
 
-/** Hosts that the mesh does not know: without dispatches they end at the global-sidecar, with dispatches but none for `*` they get no route (spec 5). */
-export function unknownHosts({ modules, mode }: CheckInput): Warning[] {
+/** Hosts that the mesh does not know: without dispatches they may end at the global-sidecar, with dispatches but none for `*` they get no route (spec 5). */
+export function unknownHosts({ spec, modules, mode, shape }: CheckInput): Warning[] {
   if (mode === 'none') return []
   const ports = new Map<number, { path: string; dispatches: number; all: boolean }>()
   for (const { path, module } of modules) {
@@ -93,11 +94,12 @@ export function unknownHosts({ modules, mode }: CheckInput): Warning[] {
         'Add "*" with cluster _GLOBAL_SIDECAR, or with PassthroughCluster to let them leave the mesh.',
     ),
     warnAbout(
-      open.filter(([, { dispatches }]) => dispatches === 0),
+      open.filter(([, { dispatches }]) => dispatches === 0 && unknownHostsOf(spec) === 'refuse'),
       'UnknownHostsStay',
       (numbers) =>
         `is empty: calls on port ${numbers} to hosts outside the mesh end at the global-sidecar, which does not know them${whole}. ` +
-        'If there are such calls, dispatch these hosts to PassthroughCluster and "*" to _GLOBAL_SIDECAR.',
+        'If there are such calls, dispatch these hosts to PassthroughCluster and "*" to _GLOBAL_SIDECAR' +
+        (shape === 'pilot' ? '.' : ', or write component.globalSidecar.unknownHosts: passthrough.'),
     ),
   ].flat()
 }

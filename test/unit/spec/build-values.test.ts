@@ -44,6 +44,7 @@ test('an absent field has the default of the tutorial-day chart', () => {
     tolerations: [],
     affinity: {},
     networkPolicy: false,
+    unknownHosts: 'passthrough',
   })
 })
 
@@ -318,6 +319,8 @@ test("shape: the pilot's when it is enabled, else stock with the fields of an or
   assert.equal(pilot.shape, 'pilot')
   assert.deepEqual(pilot.pilot, { image: 'pilot:x', imagePullSecrets: [], resources: { limits: { cpu: 1 } } })
   assert.equal(pilot.globalSidecar.image, 'istio/proxyv2:1.7.0')
+  // the tutorial's global-sidecar has no way out
+  assert.equal(pilot.globalSidecar.unknownHosts, 'refuse')
   const own = {
     replicas: 2,
     revision: 'canary',
@@ -326,6 +329,7 @@ test("shape: the pilot's when it is enabled, else stock with the fields of an or
     affinity: { podAffinity: {} },
     priorityClassName: 'high',
     networkPolicy: true,
+    unknownHosts: 'refuse',
   }
   const stock = valuesOf({ component: { globalSidecar: { type: 'cluster', ...own }, pilot: { enable: false } } })
   assert.equal(stock.shape, 'stock')

@@ -489,7 +489,19 @@ const WARNINGS: readonly WarningCase[] = [
     parts: { module: [{ ...QUIET, metric: null }] },
     warnings: [['NoMetricSource', 'module[0].metric.prometheus']],
   },
-  { title: 'no dispatches', parts: {}, warnings: [['UnknownHostsStay', DISPATCH]], says: 'port 9080' },
+  { title: 'no dispatches', parts: {}, warnings: [] },
+  {
+    title: 'no dispatches, unknown hosts refused',
+    parts: withSidecar({ type: 'cluster', unknownHosts: 'refuse' }),
+    warnings: [['UnknownHostsStay', DISPATCH]],
+    says: 'port 9080',
+  },
+  {
+    title: 'no dispatches with the pilot, which knows no way out',
+    parts: { component: PILOT },
+    facts: { kubernetesVersion: { major: 1, minor: 21 } },
+    warnings: [['UnknownHostsStay', DISPATCH]],
+  },
   { title: 'dispatches without *', parts: withDispatches(dispatch('a')), warnings: [['NoCatchAll', DISPATCH]] },
   { title: 'no unknown hosts without a global-sidecar', parts: { component: null }, warnings: [] },
   {
