@@ -148,6 +148,7 @@ POLICIES='slimeboot-namespaces slimeboot-roles slimeboot-spec'
 TIMEOUT=300
 PATIENCE=45
 SETTLE=10
+SIDECARS_PER_SECOND=20
 KEEP_FENCES=
 FORCE=
 SAVE=
@@ -158,7 +159,7 @@ usage() {
   cat <<'USAGE'
 Usage: easy_uninstall_lazyload.sh [tag-or-commit] [options]
 
-Removes, in this order: ServiceFences (saved to a file first) with their Sidecars; SlimeBoots with everything they installed; the
+Removes, in this order: the Sidecars of ServiceFences, 20 a second; ServiceFences (saved to a file first); SlimeBoots with everything they installed; the
 operator; CustomResourceDefinitions of which nothing is left; the namespace if nothing else lives in it. Run again, it goes on.
 An operator that does not answer is not waited for: its work is done here, with your rights.
 
@@ -272,12 +273,33 @@ keep_error() {
 
 # The lazyload controllers would make the ServiceFences of labelled namespaces anew while they are deleted.
 stop_controllers() {
-  local namespace name
+  local namespace name container deadline
   k annotate slimeboots --all -A --overwrite config.netease.com/suspend=true >/dev/null 2>&1
   k get deployments -A -l config.netease.com/slimeboot -o 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name} {.spec.template.spec.containers[0].name}{"\n"}{end}' 2>/dev/null |
-    while read -r namespace name container; do
-      [ "$container" != slime ] || k scale deployment "$name" -n "$namespace" --replicas=0 >/dev/null 2>&1 </dev/null
-    done
+    grep ' slime$' >"$WORK/controllers"
+  while read -r namespace name container; do
+    k scale deployment "$name" -n "$namespace" --replicas=0 >/dev/null 2>&1 </dev/null
+  done <"$WORK/controllers"
+  deadline=$((SECONDS + 30))
+  while read -r namespace name container; do
+    while [ -n "$(k get pods -n "$namespace" -l "app=$name" -o name 2>/dev/null </dev/null)" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.5; done
+  done <"$WORK/controllers"
+}
+
+# The Sidecars of fences go before the catch-all that serves their pods, as the operator does it: some a second, because istiod then
+# sends the pods of each the whole mesh.
+let_go_of_fences() {
+  local total gone=0
+  fence_sidecars >"$WORK/sidecars"
+  total=$(wc -l <"$WORK/sidecars" | tr -d ' ')
+  [ "$total" -gt 0 ] || return 0
+  while [ "$gone" -lt "$total" ]; do
+    [ "$gone" -eq 0 ] || sleep 1
+    sed -n "$((gone + 1)),$((gone + SIDECARS_PER_SECOND))p" "$WORK/sidecars" | as_manifests | remove_manifests
+    gone=$((gone + SIDECARS_PER_SECOND))
+    [ "$gone" -le "$total" ] || gone=$total
+    echo "$gone of $total Sidecars let go" | detail
+  done
 }
 
 # One YAML list that can be applied again: without status and what the API server sets.
@@ -590,6 +612,7 @@ main() {
   if has_crd "$FENCES"; then
     save_fences
     has_crd "$BOOTS" && stop_controllers
+    let_go_of_fences
     remove_fences
   fi
   if has_crd "$BOOTS"; then remove_boots; fi

@@ -24,6 +24,11 @@ export const SERVICE: ResourceType = namespaced('v1', 'Service', 'services')
 export const SERVICE_ENTRY: ResourceType = namespaced('networking.istio.io/v1beta1', 'ServiceEntry', 'serviceentries')
 export const VIRTUAL_SERVICE: ResourceType = namespaced('networking.istio.io/v1beta1', 'VirtualService', 'virtualservices')
 
+export const SIDECAR: ResourceType = namespaced('networking.istio.io/v1beta1', 'Sidecar', 'sidecars')
+export const ENVOY_FILTER: ResourceType = namespaced('networking.istio.io/v1alpha3', 'EnvoyFilter', 'envoyfilters')
+/** Never watched: read when a SlimeBoot lets go of fences. */
+export const SERVICE_FENCE: ResourceType = namespaced('microservice.slime.io/v1alpha1', 'ServiceFence', 'servicefences')
+
 /** Kinds that the templates render, in the order in which they are deleted last to first; the operator watches and may write just these. */
 export const MANAGED_TYPES: readonly ResourceType[] = [
   namespaced('v1', 'ServiceAccount', 'serviceaccounts'),
@@ -31,15 +36,15 @@ export const MANAGED_TYPES: readonly ResourceType[] = [
   namespaced('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings'),
   CONFIG_MAP,
   SERVICE,
-  namespaced('networking.istio.io/v1beta1', 'Sidecar', 'sidecars'),
+  SIDECAR,
   namespaced('networking.istio.io/v1beta1', 'DestinationRule', 'destinationrules'),
   namespaced('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),
   namespaced('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
-  namespaced('networking.istio.io/v1alpha3', 'EnvoyFilter', 'envoyfilters'),
+  ENVOY_FILTER,
   DEPLOYMENT,
 ]
 
-const byKey = new Map([...MANAGED_TYPES, SLIMEBOOT, NAMESPACE].map((type) => [typeKey(type), type]))
+const byKey = new Map([...MANAGED_TYPES, SLIMEBOOT, NAMESPACE, SERVICE_FENCE].map((type) => [typeKey(type), type]))
 
 /** The resource type of an object of one of our kinds. Throws for any other: templates and this table must agree. */
 export function typeOf(object: Pick<KubeObject, 'apiVersion' | 'kind'>): ResourceType {

@@ -27,12 +27,12 @@ export type Retry = 'heals' | 'backoff' | 'conflict' | 'terminal'
 /** What the API server refused, as a ReconcileError that names object, verb and remedy. `specPath` names the SlimeBoot field behind a rendered field. */
 export function failureOf(
   error: unknown,
-  verb: 'get' | 'apply' | 'delete',
+  verb: 'get' | 'list' | 'apply' | 'delete',
   object: KubeObject,
   specPath?: (fieldPath: string) => string | undefined,
 ): ReconcileError {
   if (error instanceof ReconcileError) return error
-  const id = objectId(object)
+  const id = verb === 'list' ? resourceName(typeOf(object)) : objectId(object)
   const fail = (reason: ConditionReason, message: string, retry: Retry): ReconcileError =>
     new ReconcileError(reason, message, retry, { cause: error, objects: [id] })
   if (error instanceof ConnectionError)

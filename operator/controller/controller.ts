@@ -18,6 +18,7 @@ import { createPruner } from '../apply/prune.ts'
 import { createPreflight } from '../preflight/preflight.ts'
 import { createCompiler } from './compile.ts'
 import { createFactReader } from './facts.ts'
+import { createLettingGo } from './fences/letting-go.ts'
 import { createFinalizer } from './finalizer.ts'
 import { createOrphans } from './orphans.ts'
 import type { Outcome } from './outcome.ts'
@@ -73,7 +74,9 @@ export function createController(options: ControllerOptions) {
   }
   const pruner = createPruner({ client, live, settleMs: meshSettle, onRemoved })
   const compiler = createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults })
-  const finalizer = createFinalizer({ client, boots, live, pruner, rendered: (boot) => compiler.rendered(boot), onRemoved })
+  const lettingGo = createLettingGo({ client, live, log, events, ...(operatorDefaults === undefined ? {} : { operatorDefaults }) })
+  const rendered = (boot: KubeObject): readonly KubeObject[] => compiler.rendered(boot)
+  const finalizer = createFinalizer({ client, boots, live, pruner, rendered, lettingGo, events, onRemoved })
   const preflight = createPreflight({ client, kindMissing: live.kindMissing })
   const { reconcile } = createReconciler({
     client,
@@ -84,6 +87,7 @@ export function createController(options: ControllerOptions) {
     preflight: preflight.check,
     finalizer,
     withdrawals: createWithdrawals({ client, live, pruner }),
+    lettingGo,
     events,
     log,
     claims: createClaims(),

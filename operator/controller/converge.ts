@@ -1,5 +1,5 @@
 /** Converge: make the cluster match one compiled SlimeBoot. Read what is unknown, plan, check all that can be known, apply in waves, prune. */
-import { identityOf, type KubeObject } from '../../runtime/object.ts'
+import { identityOf, keyOf, type KubeObject } from '../../runtime/object.ts'
 import { resourceName } from '../../runtime/resource.ts'
 import { typeOf } from '../api/kinds.ts'
 import { ADOPT_ANNOTATION } from '../api/slimeboot.ts'
@@ -14,6 +14,8 @@ import { type Plan, planChanges, type Step } from '../apply/plan.ts'
 import type { Pruner, PruneResult } from '../apply/prune.ts'
 import { readObjects } from '../apply/read.ts'
 import type { Compiled } from './compile.ts'
+import { goingFrom } from './fences/going.ts'
+import type { LettingGo, LettingGoStep } from './fences/letting-go.ts'
 import type { Withdrawals } from './withdrawals.ts'
 
 export interface ConvergeDependencies extends ApplyDependencies {
@@ -26,6 +28,7 @@ export interface ConvergeDependencies extends ApplyDependencies {
   /** Called once before the first write. */
   readonly ensureFinalizer: (boot: KubeObject) => Promise<void>
   readonly withdrawals: Pick<Withdrawals, 'heldBackMs'>
+  readonly lettingGo: LettingGo
   /** By key the state (uid and generation) of a SlimeBoot for which catch-alls behind closed gates were read. */
   readonly gatedReads: Map<string, string>
 }
@@ -93,8 +96,16 @@ export async function converge(
     if (problems.length > 0) return result({ deleted: [], blocked: [] }, [])
   }
 
+  // Fences that nobody serves any more lose their Sidecars while the catch-all still serves their pods.
+  const fences = await letGoOfFences(dependencies.lettingGo, boot, plan)
+
   // Wave 4: a catch-all only when its global-sidecar can take traffic, and never beside one that it replaces.
   const { open, waiting, replaced, retained } = gateCatchAlls(dependencies.live, plan, isHeldBack)
+  if (fences.waitMs !== undefined || fences.blocked.length > 0) {
+    // none comes beside one that stays so long
+    await applyAll(open.filter((step) => replaced.length === 0 || step.action !== 'create'))
+    return result(fences, waiting)
+  }
   const removed = await dependencies.pruner.removeCatchAlls(compiled.owner.key, replaced)
   if (removed.blocked.length > 0) return result(removed, waiting)
   await applyAll(open)
@@ -121,6 +132,19 @@ export async function converge(
       ...(prune.waitMs === undefined ? {} : { waitMs: prune.waitMs }),
     }
   }
+}
+
+/** One step, where something goes that fences depend on. */
+async function letGoOfFences(lettingGo: LettingGo, boot: KubeObject, plan: Plan): Promise<LettingGoStep> {
+  const catchAlls = plan.steps.filter(({ manifest }) => manifest.catchAll !== undefined)
+  await lettingGo.stay(
+    boot,
+    catchAlls.map(({ desired }) => desired),
+  )
+  const going = goingFrom(boot, plan.stale, lettingGo.serviceOf(boot))
+  if (going !== undefined) return await lettingGo.step(boot, going)
+  lettingGo.forget(keyOf(boot))
+  return { deleted: [], blocked: [] }
 }
 
 /** Live global-sidecars that stay, by namespace. */

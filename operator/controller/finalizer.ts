@@ -1,6 +1,7 @@
 /** Finalizer: set before anything is created; on deletion everything of ours goes first, and is seen gone. */
 import type { Client, JsonPatchOperation } from '../../runtime/client.ts'
 import { hasCode } from '../../runtime/errors.ts'
+import type { EventRecorder } from '../../runtime/events.ts'
 import type { Informer } from '../../runtime/informer.ts'
 import { keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
@@ -13,6 +14,8 @@ import type { Live } from '../apply/live.ts'
 import { ownerOf } from '../apply/ownership.ts'
 import type { Pruner, PruneResult } from '../apply/prune.ts'
 import { isOrphaning, letGo } from './deletion-policy.ts'
+import { goingWith } from './fences/going.ts'
+import type { Going, LettingGo } from './fences/letting-go.ts'
 import { NOTHING, type Outcome } from './outcome.ts'
 import { createRemains } from './remains.ts'
 
@@ -23,6 +26,8 @@ export interface FinalizerDependencies {
   readonly pruner: Pruner
   /** What the SlimeBoot renders as it is now; nothing where its spec is invalid. */
   readonly rendered: (boot: KubeObject) => readonly KubeObject[]
+  readonly lettingGo: LettingGo
+  readonly events: Pick<EventRecorder, 'record'>
   /** An object of a SlimeBoot is gone with it: what is remembered of it can be forgotten. */
   readonly onRemoved: (object: KubeObject) => void
 }
@@ -30,7 +35,7 @@ export interface FinalizerDependencies {
 /** What was deleted is looked for again after this time. */
 const LOOK_MS = 1000
 
-export function createFinalizer({ client, boots, live, pruner, rendered, onRemoved }: FinalizerDependencies) {
+export function createFinalizer({ client, boots, live, pruner, rendered, lettingGo, events, onRemoved }: FinalizerDependencies) {
   const remains = createRemains({ client, live, rendered })
   /** By key the uid of a SlimeBoot that was let go: it is in the cache until the watch tells that it is gone. */
   const released = new Map<string, string | undefined>()
@@ -60,9 +65,33 @@ export function createFinalizer({ client, boots, live, pruner, rendered, onRemov
 
   async function removeAll(boot: KubeObject): Promise<PruneResult> {
     const objects = await remains.known(boot)
-    if (!isOrphaning(boot)) return await pruner.prune(ownerOf(boot).key, objects)
-    await letGo({ client, live }, boot, objects)
-    return { deleted: [], blocked: [] }
+    const going = goingWith(boot, objects, lettingGo.serviceOf(boot))
+    if (isOrphaning(boot)) {
+      await tellOrphans(boot, going, objects.length)
+      await letGo({ client, live }, boot, objects)
+      return { deleted: [], blocked: [] }
+    }
+    // while the catch-all still serves their pods
+    const fences = await lettingGo.step(boot, going)
+    if (fences.blocked.length > 0 || fences.waitMs !== undefined) return fences
+    const pruned = await pruner.prune(ownerOf(boot).key, objects)
+    return { ...pruned, deleted: [...fences.deleted, ...pruned.deleted] }
+  }
+
+  /** What it means that everything stays; once. */
+  async function tellOrphans(boot: KubeObject, going: Going, objects: number): Promise<void> {
+    if (objects === 0) return
+    const sidecars = await lettingGo.countOf(boot, going)
+    events.record(
+      boot,
+      'Warning',
+      'LeftBehind',
+      `deletion-policy is orphan: ${objects} objects stay as they are, and lazyload and the catch-all go on without anybody who repairs, updates or withdraws them.${
+        sidecars === 0
+          ? ''
+          : ` So do ${sidecars} Sidecars of fences: their pods reach what these lack only through the catch-all, so delete the fences, or their Sidecars, before it.`
+      }`,
+    )
   }
 
   return {
@@ -120,6 +149,7 @@ export function createFinalizer({ client, boots, live, pruner, rendered, onRemov
       }
       released.set(key, boot.metadata.uid)
       pruner.forget(key)
+      lettingGo.forget(key)
       // also of what was not there to be deleted
       for (const object of rendered(boot)) onRemoved(object)
       return { ...base, deleted }

@@ -91,6 +91,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     gatedReads.delete(key)
     finalizer.forget(key)
     withdrawals.forget(key)
+    dependencies.lettingGo.forget(key)
     dependencies.onOutcome?.(key, undefined)
   }
 

@@ -67,11 +67,12 @@ export function createWithdrawals({ client, live, pruner, now = () => performanc
     return seen
   }
 
-  /** What has no catch-all any more and was not withdrawn lately. */
-  function forgetOthers(key: string, namespaces: readonly string[]): void {
+  /** Looks also at those that are withdrawn now, so that a replica that comes back ends the time without one; forgets what has no catch-all any more. */
+  function lookAround(key: string, namespaces: readonly string[]): void {
     for (const [namespace, seen] of boots.get(key) ?? []) {
       seen.withdrawnAt = seen.withdrawnAt.filter((at) => now() - at < MEMORY_MS)
       if (seen.withdrawnAt.length === 0 && !namespaces.includes(namespace)) boots.get(key)?.delete(namespace)
+      else look(key, namespace)
     }
   }
 
@@ -96,7 +97,7 @@ export function createWithdrawals({ client, live, pruner, now = () => performanc
       const problems: ReconcileError[] = []
       const waits: number[] = []
       if (live.forbidden(DEPLOYMENT)) return { changes, problems }
-      forgetOthers(owner.key, catchAlls.map(globalSidecarNamespaceOf))
+      lookAround(owner.key, catchAlls.map(globalSidecarNamespaceOf))
       for (const catchAll of catchAlls) {
         const namespace = globalSidecarNamespaceOf(catchAll)
         const seen = look(owner.key, namespace)

@@ -5,7 +5,17 @@
  */
 import { groupOf } from '../../runtime/object.ts'
 import type { ResourceType } from '../../runtime/resource.ts'
-import { EVENT, HORIZONTAL_POD_AUTOSCALER, NAMESPACE, POD, SERVICE_ENTRY, SLIMEBOOT, VIRTUAL_SERVICE } from '../api/kinds.ts'
+import {
+  EVENT,
+  HORIZONTAL_POD_AUTOSCALER,
+  NAMESPACE,
+  POD,
+  SERVICE_ENTRY,
+  SERVICE_FENCE,
+  SIDECAR,
+  SLIMEBOOT,
+  VIRTUAL_SERVICE,
+} from '../api/kinds.ts'
 import {
   LAZYLOAD_CLUSTER_ROLE,
   LAZYLOAD_LEASES_ROLE,
@@ -51,6 +61,7 @@ function clusterRole(types: readonly RenderedType[]): Role {
         ['list'],
         'Compare dispatch domains with the hosts of the mesh: one domain twice and Envoy rejects the route config.',
       ),
+      on(SERVICE_FENCE, ['list'], 'Find the fences that nobody serves any more, before their catch-all goes.'),
       on(EVENT, ['create'], 'Tell what changed as Events on the SlimeBoot.'),
       rule(
         'authorization.k8s.io',
@@ -83,6 +94,13 @@ function objectsRole(types: readonly RenderedType[]): Role {
             ? "Install modules and global-sidecars; modules' names are free."
             : 'Install global-sidecars; the names are fixed.',
         ),
+      ),
+      on(SIDECAR, ['delete'], 'Let go of fences: their Sidecars go before the catch-all that serves their pods.'),
+      rule(
+        groupOf(SERVICE_FENCE.apiVersion),
+        [`${SERVICE_FENCE.plural}/status`],
+        ['patch'],
+        'Tell on a fence that nobody serves it any more.',
       ),
       on(POD, ['list'], 'Name the cause when a workload is not ready, and wait for the end of global-sidecar pods on removal.'),
       on(HORIZONTAL_POD_AUTOSCALER, ['list'], 'Leave the replicas of a Deployment to its autoscaler.'),

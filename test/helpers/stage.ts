@@ -99,9 +99,15 @@ export function specOf(installation: Installation, shape: Partial<ShapeOptions> 
     ...fields,
     namespace: installation.home,
     istioNamespace: installation.root,
-    module: [{ ...fields.module[0], name: installation.module }],
+    module: [ofItsOwn({ ...fields.module[0], name: installation.module }, shape.mode)],
     ...extra,
   }
+}
+
+/** Without a global-sidecar a module serves the fences of all namespaces: in a cluster that tests share, those of a revision of its own. */
+function ofItsOwn(module: JsonObject, mode: ShapeOptions['mode'] | undefined): JsonObject {
+  if (mode !== 'none') return module
+  return { ...module, global: { ...(module['global'] as JsonObject | undefined), istioRev: module['name'] as string, strictRev: true } }
 }
 
 export function bootRef({ namespace }: Pick<Stage, 'namespace'>, name: string): ObjectRef {

@@ -3,6 +3,7 @@
 TIMEOUT=300
 PATIENCE=45
 SETTLE=10
+SIDECARS_PER_SECOND=20
 KEEP_FENCES=
 FORCE=
 SAVE=
@@ -13,7 +14,7 @@ usage() {
   cat <<'USAGE'
 Usage: easy_uninstall_lazyload.sh [tag-or-commit] [options]
 
-Removes, in this order: ServiceFences (saved to a file first) with their Sidecars; SlimeBoots with everything they installed; the
+Removes, in this order: the Sidecars of ServiceFences, 20 a second; ServiceFences (saved to a file first); SlimeBoots with everything they installed; the
 operator; CustomResourceDefinitions of which nothing is left; the namespace if nothing else lives in it. Run again, it goes on.
 An operator that does not answer is not waited for: its work is done here, with your rights.
 

@@ -2,12 +2,33 @@
 
 # The lazyload controllers would make the ServiceFences of labelled namespaces anew while they are deleted.
 stop_controllers() {
-  local namespace name
+  local namespace name container deadline
   k annotate slimeboots --all -A --overwrite config.netease.com/suspend=true >/dev/null 2>&1
   k get deployments -A -l config.netease.com/slimeboot -o 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name} {.spec.template.spec.containers[0].name}{"\n"}{end}' 2>/dev/null |
-    while read -r namespace name container; do
-      [ "$container" != slime ] || k scale deployment "$name" -n "$namespace" --replicas=0 >/dev/null 2>&1 </dev/null
-    done
+    grep ' slime$' >"$WORK/controllers"
+  while read -r namespace name container; do
+    k scale deployment "$name" -n "$namespace" --replicas=0 >/dev/null 2>&1 </dev/null
+  done <"$WORK/controllers"
+  deadline=$((SECONDS + 30))
+  while read -r namespace name container; do
+    while [ -n "$(k get pods -n "$namespace" -l "app=$name" -o name 2>/dev/null </dev/null)" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.5; done
+  done <"$WORK/controllers"
+}
+
+# The Sidecars of fences go before the catch-all that serves their pods, as the operator does it: some a second, because istiod then
+# sends the pods of each the whole mesh.
+let_go_of_fences() {
+  local total gone=0
+  fence_sidecars >"$WORK/sidecars"
+  total=$(wc -l <"$WORK/sidecars" | tr -d ' ')
+  [ "$total" -gt 0 ] || return 0
+  while [ "$gone" -lt "$total" ]; do
+    [ "$gone" -eq 0 ] || sleep 1
+    sed -n "$((gone + 1)),$((gone + SIDECARS_PER_SECOND))p" "$WORK/sidecars" | as_manifests | remove_manifests
+    gone=$((gone + SIDECARS_PER_SECOND))
+    [ "$gone" -le "$total" ] || gone=$total
+    echo "$gone of $total Sidecars let go" | detail
+  done
 }
 
 # One YAML list that can be applied again: without status and what the API server sets.

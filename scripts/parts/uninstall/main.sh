@@ -15,6 +15,7 @@ main() {
   if has_crd "$FENCES"; then
     save_fences
     has_crd "$BOOTS" && stop_controllers
+    let_go_of_fences
     remove_fences
   fi
   if has_crd "$BOOTS"; then remove_boots; fi
