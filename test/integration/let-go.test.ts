@@ -4,13 +4,14 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { FIELD_MANAGER as LAZYLOAD, SERVICE_FENCE, SIDECAR } from '../../lazyload/kinds.ts'
+import { SIDECAR } from '../../lazyload/kinds.ts'
 import { LEAVING_ANNOTATION } from '../../operator/api/slimeboot.ts'
 import { SIDECARS_PER_SECOND } from '../../operator/controller/fences/letting-go.ts'
 import type { JsonObject } from '../../runtime/object.ts'
 import { sharedCluster } from '../helpers/cluster.ts'
 import { conditionOf as fenceCondition, createFence, createGlobalSidecar, fenceOf, startLazyload } from '../helpers/lazyload.ts'
 import { createNamespace } from '../helpers/namespace.ts'
+import { createServedFence, LEARNED } from '../helpers/served-fence.ts'
 import {
   annotate,
   bootRef,
@@ -35,33 +36,8 @@ before(async () => {
 })
 after(async () => await stage[Symbol.asyncDispose]())
 
-const CONDITIONS = ['Ready', 'Accepted', 'Learning'].map((type) => ({
-  type,
-  status: 'True',
-  reason: type === 'Ready' ? 'SidecarApplied' : type,
-  message: 'as lazyload says it',
-  lastTransitionTime: '2026-01-01T00:00:00Z',
-}))
-const LEARNED = { '{destination_service="details.shop.svc.cluster.local"}': '1' }
-
-/** A fence with its Sidecar as a lazyload leaves them: written in its name, owned by the fence. */
-async function served(namespace: string, name: string, revision = ''): Promise<void> {
-  const labels = revision === '' ? {} : { 'istio.io/rev': revision }
-  const { apiVersion, kind, metadata } = await createFence(stage.client, namespace, name, { enable: true }, labels)
-  const status = { conditions: CONDITIONS, metricStatus: LEARNED }
-  await stage.client.mergePatch({ type: SERVICE_FENCE, namespace, name }, { status }, LAZYLOAD, 'status')
-  const ownerReferences = [{ apiVersion, kind, name, uid: metadata.uid ?? '', controller: true, blockOwnerDeletion: true }]
-  await stage.client.create(
-    SIDECAR,
-    {
-      apiVersion: SIDECAR.apiVersion,
-      kind: SIDECAR.kind,
-      metadata: { name, namespace, labels, ownerReferences },
-      spec: { egress: [{ hosts: ['istio-system/*'] }], workloadSelector: { labels: { app: name } } },
-    },
-    LAZYLOAD,
-  )
-}
+const served = async (namespace: string, name: string, revision?: string): Promise<void> =>
+  await createServedFence(stage.client, namespace, name, revision)
 
 const isLetGo = async (namespace: string, name: string): Promise<void> => {
   assert.equal(await stage.client.get({ type: SIDECAR, namespace, name }), undefined)

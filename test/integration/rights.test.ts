@@ -7,12 +7,15 @@ import { after, before, test } from 'node:test'
 import type { AuditEvent } from '../../local-cluster/audit.ts'
 import { type Cluster, startCluster } from '../../local-cluster/cluster.ts'
 import { installCrds } from '../../local-cluster/crds.ts'
+import { SIDECAR } from '../../operator/api/kinds.ts'
 import { grantsOf, qualified } from '../../operator/rights/rule.ts'
 import type { JsonObject } from '../../runtime/object.ts'
 import { shippedRoles } from '../../tools/deploy.ts'
 import { applyObjects, deployObjects, OPERATOR_USER, runOperatorPods } from '../helpers/deployed-operator.ts'
 import { eventually } from '../helpers/eventually.ts'
+import { conditionOf, fenceOf } from '../helpers/lazyload.ts'
 import type { PodRunner } from '../helpers/pod-runner.ts'
+import { createServedFence } from '../helpers/served-fence.ts'
 import { SHAPES } from '../helpers/shapes.ts'
 import {
   adminClient,
@@ -102,7 +105,11 @@ test('as its own ServiceAccount the operator installs into many namespaces and m
     },
   )
   await isReady(stage, name, SLOW)
+  const [shop] = installation.apps as [string]
+  await createServedFence(stage.client, shop, 'web')
   await remove(name)
+  assert.equal(await stage.client.get({ type: SIDECAR, namespace: shop, name: 'web' }), undefined)
+  assert.equal(conditionOf(await fenceOf(stage.client, shop, 'web'), 'Ready').reason, 'NotServed')
 })
 
 test('as its own ServiceAccount the operator repairs what others change, and leaves replicas to an autoscaler', async () => {

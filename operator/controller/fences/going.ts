@@ -14,7 +14,7 @@ export function goingFrom(boot: KubeObject, stale: readonly KubeObject[], servic
   const relevant = stale.filter((object) => isCatchAll(object) || revisionsOfConfig(object) !== undefined)
   if (relevant.length === 0) return undefined
   const modules = relevant.map(revisionsOfConfig).filter((serves) => serves !== undefined)
-  const served = ({ namespace, revision }: FencePlace): boolean => service.covers(namespace) && modules.some((serves) => serves(revision))
+  const served = ({ namespace, revision }: FencePlace): boolean => service.reaches(namespace) && modules.some((serves) => serves(revision))
   const subject = relevant.map(objectId).sort().join()
   const going = goingOf(stale, service, served, `SlimeBoot ${keyOf(boot)} does not serve it any more`, subject)
   return { ...going, leaves: (place, servedBy) => !service.serves(place) && going.leaves(place, servedBy) }

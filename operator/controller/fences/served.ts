@@ -1,9 +1,11 @@
 /** Which fences a SlimeBoot serves: those of its lazyload modules' revisions, in the namespaces where it has a global-sidecar. Pure. */
+import { chooseItem, withBundle } from '../../../module/bundle.ts'
+import { isBundle, isLazyload, nameOf } from '../../../module/element.ts'
+import { listAt, textAt } from '../../../module/read.ts'
 import { isJsonObject, type JsonObject, type KubeObject } from '../../../runtime/object.ts'
 import { mergedSpec, type ValuesOptions } from '../../spec/build-values.ts'
 import { resolveMode } from '../../spec/mode.ts'
-import { enabledModules, isLazyload, nameOf, portsOf } from '../../spec/modules.ts'
-import { at, listAt, objectAt, textAt, textOrNumberAt } from '../../spec/read.ts'
+import { enabledModules, portsOf, runBy, settingOf } from '../../spec/modules.ts'
 
 export const REVISION_LABEL = 'istio.io/rev'
 
@@ -18,8 +20,8 @@ type Serves = (place: FencePlace) => boolean
 
 export interface Service {
   readonly serves: Serves
-  /** Whether it has a global-sidecar for this namespace, or goes without any. */
-  readonly covers: (namespace: string) => boolean
+  /** Whether its modules would look at fences of this namespace. */
+  readonly reaches: (namespace: string) => boolean
   /** Where its catch-all for `namespace` is; undefined where it has none, because it runs without global-sidecars. */
   readonly catchAllNamespace: (namespace: string) => string | undefined
   /** Its lazyload modules, `namespace/name`. */
@@ -29,43 +31,47 @@ export interface Service {
 /** What a SlimeBoot says of it, also one whose spec is wrong elsewhere. */
 export function serviceOf(boot: KubeObject, options: ValuesOptions = {}): Service {
   const spec = mergedSpec(boot, options)
-  const modules = enabledModules(spec)
-    .map(({ module }) => module)
-    .filter(isLazyload)
-  const revisions = modules.map(revisionsOf)
+  const processes = enabledModules(spec).map(({ module }) => ({ name: nameOf(module), runs: runBy(spec, module) }))
+  const modules = processes.filter(({ runs }) => isLazyload(runs))
+  const revisions = modules.map(({ runs }) => revisionsOf(runs))
   const { mode } = resolveMode(spec)
   const listed = new Set(listAt(spec, 'component', 'globalSidecar', 'namespace').map(String))
+  const reaches = (namespace: string): boolean => mode !== 'namespaced' || listed.has(namespace)
   // without ports there are no global-sidecars
-  const hasPorts = enabledModules(spec).some(({ module }) => portsOf(module).length > 0)
-  const covers = (namespace: string): boolean => mode === 'none' || (hasPorts && (mode === 'cluster' || listed.has(namespace)))
+  const hasPorts = enabledModules(spec).some(({ module }) => portsOf(module).entries.length > 0)
+  const covers = (namespace: string): boolean => reaches(namespace) && (hasPorts || mode === 'none')
   return {
     serves: ({ namespace, revision }) => covers(namespace) && revisions.some((serve) => serve(revision)),
-    covers,
+    reaches,
     catchAllNamespace: (namespace) =>
       mode === 'none' ? undefined : mode === 'cluster' ? (textAt(spec, 'istioNamespace') ?? '') : namespace,
-    modules: modules.map((module) => `${textAt(spec, 'namespace') ?? ''}/${nameOf(module)}`),
+    modules: modules.map(({ name }) => `${textAt(spec, 'namespace') ?? ''}/${name}`),
   }
 }
 
 /** What a module that runs serves, from the data of its ConfigMap; undefined where that is no configuration of a lazyload module. */
 export function revisionsOfConfig(configMap: KubeObject): ((revision: string) => boolean) | undefined {
-  const { cfg } = (configMap['data'] ?? {}) as { readonly cfg?: unknown }
-  if (typeof cfg !== 'string') return undefined
+  const data = (configMap['data'] ?? {}) as Readonly<Record<string, unknown>>
+  const module = parsed(data['cfg'])
+  if (module === undefined) return undefined
+  const item = isBundle(module) ? chooseItem(module, (name) => parsed(data[`cfg_${name}`])).item : undefined
+  const runs = item === undefined ? module : (withBundle(item, module) as JsonObject)
+  return isLazyload(runs) ? revisionsOf(runs) : undefined
+}
+
+function parsed(text: unknown): JsonObject | undefined {
+  if (typeof text !== 'string') return undefined
   try {
-    const module: unknown = JSON.parse(cfg)
-    return isJsonObject(module) && isLazyload(module) ? revisionsOf(module) : undefined
+    const value: unknown = JSON.parse(text)
+    return isJsonObject(value) ? value : undefined
   } catch {
     return undefined
   }
 }
 
-/** As lazyload reads `global.istioRev` and `strictRev` (docs/lazyload.md). */
+/** As lazyload does it (lazyload/fence/scope.ts). */
 function revisionsOf(module: JsonObject): (revision: string) => boolean {
-  const global = objectAt(module, 'global')
-  const said = at(global, 'istioRev')
-  const names = (Array.isArray(said) ? said.filter((name) => typeof name === 'string') : textOrNumberAt(global, 'istioRev').split(','))
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
-  const strict = at(global, 'strictRev') === true || ['true', 'on', 'yes'].includes(textOrNumberAt(global, 'strictRev').toLowerCase())
+  const names = settingOf(module, 'revisions').value
+  const strict = settingOf(module, 'strictRevisions').value
   return (revision) => names.length === 0 || names.includes(revision) || (revision === '' && !strict)
 }

@@ -104,6 +104,7 @@ test('uninstalls: ServiceFences are saved, and the cluster is as it was', async 
   const { code, output } = await stage.uninstall('--save', file)
   assert.equal(code, 0, output)
   assert.match(output, /2 ServiceFences are saved/)
+  assert.match(output, / {4}2 of 2 Sidecars let go\n/)
   assert.deepEqual(await changesSince(stage.cluster, empty), [])
   const [list] = loadAll(readFileSync(file, 'utf8')) as [{ items: KubeObject[] }]
   assert.deepEqual(
@@ -128,6 +129,7 @@ test('--keep-fences keeps them and their CustomResourceDefinition, but not their
   const { code, output } = await stage.uninstall('--keep-fences')
   assert.equal(code, 0, output)
   assert.match(output, /The operator is in namespace lazy/)
+  assert.match(output, / {4}1 of 1 Sidecars let go\n/)
   const left = (await snapshot(stage.cluster)).filter((object) => !empty.includes(object))
   assert.deepEqual(left.sort(), [
     '/apis/apiextensions.k8s.io/v1/customresourcedefinitions//servicefences.microservice.slime.io',
