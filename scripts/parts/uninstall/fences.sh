@@ -6,11 +6,11 @@ stop_controllers() {
   k annotate slimeboots --all -A --overwrite config.netease.com/suspend=true >/dev/null 2>&1
   k get deployments -A -l config.netease.com/slimeboot -o 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name} {.spec.template.spec.containers[0].name}{"\n"}{end}' 2>/dev/null |
     grep ' slime$' >"$WORK/controllers"
-  while read -r namespace name container; do
+  while read -r namespace name _; do
     k scale deployment "$name" -n "$namespace" --replicas=0 >/dev/null 2>&1 </dev/null
   done <"$WORK/controllers"
   deadline=$((SECONDS + 30))
-  while read -r namespace name container; do
+  while read -r namespace name _; do
     while [ -n "$(k get pods -n "$namespace" -l "app=$name" -o name 2>/dev/null </dev/null)" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.5; done
   done <"$WORK/controllers"
 }
