@@ -2,7 +2,7 @@
 
 # The lazyload controllers would make the ServiceFences of labelled namespaces anew while they are deleted.
 stop_controllers() {
-  local namespace name container deadline
+  local namespace name deadline
   k annotate slimeboots --all -A --overwrite config.netease.com/suspend=true >/dev/null 2>&1
   k get deployments -A -l config.netease.com/slimeboot -o 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name} {.spec.template.spec.containers[0].name}{"\n"}{end}' 2>/dev/null |
     grep ' slime$' >"$WORK/controllers"
