@@ -54,7 +54,7 @@ test('while calls go on, learned ones and first ones, the SlimeBoot is deleted: 
   // lazyload learns nothing any more, so these stay first calls for as long as the Sidecar is there
   traffic.add('details', 'http://ratings.default:9080/ratings/0')
   traffic.add('details', 'http://reviews:9080/health')
-  await stage.kubectl('wait', '--for=delete', 'slimeboot', '--all', '-A', '--timeout=120s')
+  await stage.kubectl('wait', '--for=delete', 'slimeboot', '--all', '-A', '--timeout=300s')
   for (const kind of ['envoyfilters,sidecars', 'deployments'])
     assert.doesNotMatch(
       await stage.kubectl('get', kind, '-A', '-o', 'name'),
