@@ -1,6 +1,7 @@
 /** What is watched: one informer per kind, the indexes made of them, and which fences or Services each change concerns. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Client } from '../runtime/client.ts'
+import { messageOf } from '../runtime/errors.ts'
 import { type ChangeSource, createInformer, type Informer, type InformerOptions, type InformerProblem } from '../runtime/informer.ts'
 import { keyOf, type KubeObject } from '../runtime/object.ts'
 import { resourceName, type ResourceType } from '../runtime/resource.ts'
@@ -9,7 +10,9 @@ import {
   ENDPOINT_SLICE,
   ENVOY_FILTER,
   GLOBAL_SIDECAR,
+  MUTATING_WEBHOOK,
   NAMESPACE,
+  REVISION_LABEL,
   SERVICE,
   SERVICE_ENTRY,
   SERVICE_FENCE,
@@ -22,7 +25,10 @@ import { createGlobalSidecars, type GlobalSidecarsOptions, slimCatchAll, slimRea
 import { createGoneSince } from './mesh/gone-since.ts'
 import { serviceOf } from './mesh/host-name.ts'
 import { createKnownHosts, slimService, slimServiceEntry } from './mesh/known-hosts.ts'
+import type { Labels } from './mesh/label-index.ts'
 import { createVirtualServiceIndex, slimVirtualService } from './mesh/virtual-services.ts'
+import { createRevisions, slimWebhook } from './mesh/revisions.ts'
+import { createSidecarPrecedence } from './sidecar/precedence.ts'
 import { slimSidecar } from './sidecar/writer.ts'
 
 export interface CacheOptions {
@@ -30,9 +36,16 @@ export interface CacheOptions {
   /** EndpointSlices of all Services are only read for the access log. */
   readonly endpoints: boolean
   readonly hosts: GlobalSidecarsOptions['hosts']
+  readonly istioNamespace: string
   readonly inScope: (object: KubeObject) => boolean
   readonly onFence: (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
   readonly onSidecar: (key: string) => void
+  /** A Sidecar with one of these selectors came, went or changed in a way that matters to other Sidecars of its namespace. */
+  readonly onPrecedence: (namespace: string, selectors: readonly Labels[]) => void
+  /** Names of revisions and tags may mean something else. */
+  readonly onRevisions: () => void
+  /** The first pod of this Service came, or its last went. */
+  readonly onPods: (service: string) => void
   readonly onService: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
   /** Its labels or its existence changed. */
   readonly onNamespace: (name: string) => void
@@ -68,15 +81,39 @@ export function createCaches(options: CacheOptions) {
   const fences = informer(SERVICE_FENCE, options.onFence, slimFence)
   const sidecars = informer(
     SIDECAR,
-    (previous, current, source) => source === 'watch' && options.onSidecar(keyOf((current ?? previous)!)),
+    (previous, current, source) => {
+      const { namespace = '' } = (current ?? previous)!.metadata
+      const selectors = precedence.change(previous, current)
+      if (selectors.length > 0) options.onPrecedence(namespace, selectors)
+      if (source === 'watch') options.onSidecar(keyOf((current ?? previous)!))
+    },
     slimSidecar,
   )
+  const revisions = createRevisions()
+  // forbidden for long, it need not be said again and again
+  let said = ''
+  const webhooks = createInformer({
+    client,
+    type: MUTATING_WEBHOOK,
+    labelSelector: REVISION_LABEL,
+    transform: slimWebhook,
+    builtIn: true,
+    onChange: changeRevisions,
+    onRegained,
+    onProblem(problem) {
+      if (said !== messageOf(problem.error)) onProblem(problem)
+      said = messageOf(problem.error)
+    },
+  })
+  const precedence = createSidecarPrecedence()
   const gone = createGoneSince()
   const services = informer(
     SERVICE,
     (previous, current) => {
       gone.change(previous, current)
       askedHosts.changeService(previous, current)
+      // istiod's own Services
+      if ((current ?? previous)!.metadata.namespace === options.istioNamespace) changeRevisions(previous, current)
       options.onService(previous, current)
       const { name, namespace = '' } = (current ?? previous)!.metadata
       if (name === GLOBAL_SIDECAR && (previous === undefined || current === undefined)) globalSidecars.changeService(namespace)
@@ -127,7 +164,21 @@ export function createCaches(options: CacheOptions) {
           informer(ENVOY_FILTER, globalSidecars.changeFilter, slimCatchAll, { fieldSelector: `metadata.name=${CATCH_ALL}` }),
           informer(ENDPOINT_SLICE, globalSidecars.changeSlice, slimReadiness, { labelSelector: `${SERVICE_NAME}=${GLOBAL_SIDECAR}` }),
         ]
-  const slices = options.endpoints ? [informer(ENDPOINT_SLICE, endpoints.change, slimEndpointSlice)] : []
+  const slices = options.endpoints ? [informer(ENDPOINT_SLICE, changeSlice, slimEndpointSlice)] : []
+
+  function changeRevisions(previous: KubeObject | undefined, current: KubeObject | undefined): void {
+    if (!revisions.change(previous, current)) return
+    // those of a tag may be in scope now, or no more
+    for (const route of virtualServices.values()) routes.change(route, seen(route))
+    options.onRevisions()
+  }
+
+  function changeSlice(previous: KubeObject | undefined, current: KubeObject | undefined): void {
+    endpoints.change(previous, current)
+    const [before, after] = [previous, current].map((slice) => ((slice?.['addresses'] ?? []) as readonly string[]).length > 0)
+    const service = (current ?? previous)?.['service']
+    if (before !== after && typeof service === 'string' && service !== '') options.onPods(service)
+  }
 
   return {
     fences,
@@ -139,6 +190,10 @@ export function createCaches(options: CacheOptions) {
     askedHosts,
     endpoints,
     globalSidecars,
+    revisions,
+    precedence,
+    /** Which revisions and tags there are cannot be seen in full. */
+    revisionsUnseen: webhooks.blind,
     /** Since when (milliseconds since 1970) a host of the cluster's own domain has neither a Service nor anything else; undefined: it has. */
     absentSince(host: string): number | undefined {
       const key = serviceOf(host)
@@ -152,6 +207,8 @@ export function createCaches(options: CacheOptions) {
     informers: [fences, sidecars, services, namespaces, virtualServices, serviceEntries, ...slices, ...gates] as readonly Informer[],
     /** Without their first list nothing may be written; without that of the others only no Sidecar is made. */
     needed: [fences, sidecars, services, namespaces, virtualServices, serviceEntries, ...slices] as readonly Informer[],
+    /** Fences are served without it too. */
+    optional: [webhooks] as readonly Informer[],
   }
 }
 

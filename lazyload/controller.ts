@@ -20,6 +20,8 @@ import type { LazyloadMetrics } from './metrics.ts'
 import type { Finding, QueryProblem } from './prometheus/finding.ts'
 import { createReconcile } from './reconcile.ts'
 import { selectorOf } from './mesh/known-hosts.ts'
+import { createLabelIndex, type Labels } from './mesh/label-index.ts'
+import { createSelectedPods } from './mesh/selected-pods.ts'
 import { workloadLabels } from './sidecar/sidecar.ts'
 
 export interface ControllerOptions {
@@ -32,6 +34,8 @@ export interface ControllerOptions {
   readonly workers: number
   /** Empty: all. */
   readonly namespaces: readonly string[]
+  /** This module: `namespace/name`. */
+  readonly servedBy: string
 }
 
 /** Events that come together are one reconcile. */
@@ -39,9 +43,9 @@ const BATCH_MS = 10
 
 export type LazyloadController = ReturnType<typeof createController>
 
-export function createController({ config, client, events, log, metrics, workers, namespaces }: ControllerOptions) {
+export function createController({ config, client, events, log, metrics, workers, namespaces, servedBy }: ControllerOptions) {
   const queue = createWorkQueue({ observer: metrics.queueObserver })
-  const ofRevision = createScope(config.revisions)
+  const ofRevision = createScope(config.revisions, { resolve: (name) => caches.revisions.resolve(name) })
   const inNamespaces = (namespace: string): boolean => namespaces.length === 0 || namespaces.includes(namespace)
   const inScope = (fence: KubeObject): boolean => inNamespaces(fence.metadata.namespace ?? '') && ofRevision(fence)
   const observations = new Map<string, Observation>()
@@ -55,9 +59,13 @@ export function createController({ config, client, events, log, metrics, workers
     client,
     endpoints: config.source === 'accesslog',
     hosts: config,
+    istioNamespace: config.istioNamespace,
     inScope: ofRevision,
     onFence,
     onSidecar: (key) => caches.fences.get(key) !== undefined && enqueue(key),
+    onPrecedence: (namespace, selectors) => whileWorking(() => selectors.flatMap((labels) => [...selected.overlapping(namespace, labels)])),
+    onRevisions,
+    onPods,
     onService,
     onNamespace: (name) => whileWorking(() => concerned.ofNamespace(name)),
     onRoutes: (hosts) => whileWorking(() => concerned.byHosts(hosts)),
@@ -72,11 +80,12 @@ export function createController({ config, client, events, log, metrics, workers
   const { fences, services } = caches
   const concerned = createConcerned({ fences, services })
 
-  const samePods = createSamePods({
-    fence: fences.get,
-    inScope,
-    labelsOf: (fence) => workloadLabels(fence.metadata.name, specOf(fence), config.serviceLabel, selectorOf(services.get(keyOf(fence)))),
-  })
+  const labelsOf = (fence: KubeObject): Labels | undefined =>
+    workloadLabels(fence.metadata.name, specOf(fence), config.serviceLabel, selectorOf(services.get(keyOf(fence))))
+  const samePods = createSamePods({ fence: fences.get, inScope, labelsOf, resolve: (name) => caches.revisions.resolve(name).name })
+  /** What the fences select. */
+  const selected = createLabelIndex()
+  const pods = createSelectedPods({ client })
 
   const { reconcile, alsoStored } = createReconcile({
     config,
@@ -91,7 +100,29 @@ export function createController({ config, client, events, log, metrics, workers
     observation: (key) => observations.get(key),
     queryProblem: (key) => queryProblems.get(key),
     samePods: samePods.of,
+    pods,
+    servedBy,
   })
+
+  /** Returns the other fences whose Sidecar may depend on what this one is now. */
+  function select(key: string): readonly string[] {
+    const fence = fences.get(key)
+    selected.put(key, fence !== undefined && isEnabled(fence) && inScope(fence) ? labelsOf(fence) : undefined)
+    return samePods.update(key)
+  }
+
+  function onRevisions(): void {
+    for (const fence of fences.values()) select(keyOf(fence))
+    whileWorking(() => [...services.values(), ...fences.values()].map(keyOf))
+  }
+
+  function onPods(service: string): void {
+    const fence = fences.get(service)
+    if (fence === undefined) return
+    const { namespace = '' } = fence.metadata
+    for (const labels of [labelsOf(fence), selectorOf(services.get(service))]) if (labels !== undefined) pods.expire(namespace, labels)
+    whileWorking(() => [service])
+  }
 
   function enqueue(key: string): void {
     queue.addAfter(key, BATCH_MS)
@@ -108,7 +139,7 @@ export function createController({ config, client, events, log, metrics, workers
       observations.delete(key)
       queryProblems.delete(key)
     }
-    const others = samePods.update(key)
+    const others = select(key)
     whileWorking(() => others)
     const specChanged = previous?.metadata.generation !== current?.metadata.generation
     if (current !== undefined && specChanged && isEnabled(current)) askSoon(key)
@@ -123,7 +154,7 @@ export function createController({ config, client, events, log, metrics, workers
   function onService(previous: KubeObject | undefined, current: KubeObject | undefined): void {
     const key = keyOf((current ?? previous)!)
     enqueue(key)
-    const others = samePods.update(key)
+    const others = select(key)
     whileWorking(() => others)
     whileWorking(() => concerned.byService(previous, current))
   }
@@ -140,7 +171,7 @@ export function createController({ config, client, events, log, metrics, workers
 
   /** Where something cannot be seen any more, or again, every fence is to say so, and to be what it should be. */
   function lookAround(): void {
-    const now = [...caches.unseen(), ...caches.unseenGates()].join()
+    const now = [...caches.unseen(), ...caches.unseenGates(), caches.revisionsUnseen()].join()
     if (now === unseen) return
     unseen = now
     whileWorking(() => [...fences.values()].map(keyOf))
@@ -166,10 +197,11 @@ export function createController({ config, client, events, log, metrics, workers
     /** Reconciles so far. */
     worked: () => worked,
     /** Opens the watches; they end with `signal`. */
-    watch: async (signal: AbortSignal): Promise<void> => void (await Promise.all(caches.informers.map((informer) => informer.run(signal)))),
+    watch: async (signal: AbortSignal): Promise<void> =>
+      void (await Promise.all([...caches.informers, ...caches.optional].map((informer) => informer.run(signal)))),
     /** Resolves when every kind is listed, missing or forbidden, or `signal` aborts. */
     async whenSynced(signal: AbortSignal): Promise<void> {
-      await Promise.race([Promise.all(caches.informers.map((informer) => informer.whenSynced())), abortOf(signal)])
+      await Promise.race([Promise.all([...caches.informers, ...caches.optional].map((informer) => informer.whenSynced())), abortOf(signal)])
     },
     /**
      * Resolves when the first list of every kind is in, or the kind known to be missing, or `signal` aborts. Before that nothing may be

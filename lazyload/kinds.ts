@@ -14,6 +14,13 @@ export const ENDPOINT_SLICE: ResourceType = namespaced('discovery.k8s.io/v1', 'E
 /** Never watched: see mesh/pods.ts. */
 export const POD: ResourceType = namespaced('v1', 'Pod', 'pods')
 export const ENVOY_FILTER: ResourceType = namespaced('networking.istio.io/v1alpha3', 'EnvoyFilter', 'envoyfilters')
+/** Injection; it says which revisions and tags of Istio there are. */
+export const MUTATING_WEBHOOK: ResourceType = {
+  apiVersion: 'admissionregistration.k8s.io/v1',
+  kind: 'MutatingWebhookConfiguration',
+  plural: 'mutatingwebhookconfigurations',
+  namespaced: false,
+}
 export const EVENT: ResourceType = namespaced('v1', 'Event', 'events')
 
 /** The Service, and the pods behind it, through which unknown hosts are reached. */

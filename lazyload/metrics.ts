@@ -47,7 +47,10 @@ export function createLazyloadMetrics(options: Omit<MetricsOptions, 'controller'
     query: (error: unknown): void => queries.inc({ result: error === undefined ? 'success' : 'error' }),
     learned: (hosts: number): void => learned.inc(hosts),
     learnFailed: () => learnFailures.inc(),
-    autoFence: (outcome: 'created' | 'deleted'): void => (outcome === 'created' ? fenceCreations : fenceDeletions).inc(),
+    autoFence(outcome: 'created' | 'deleted' | 'relabelled'): void {
+      if (outcome === 'created') fenceCreations.inc()
+      else if (outcome === 'deleted') fenceDeletions.inc()
+    },
     sidecar(outcome: SidecarOutcome | 'failed'): void {
       if (outcome === 'created') sidecarCreations.inc()
       else if (outcome === 'changed') sidecarRefreshes.inc()

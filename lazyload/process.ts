@@ -63,6 +63,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     metrics,
     workers: options.workers,
     namespaces: options.namespaces,
+    servedBy: `${options.podNamespace ?? config.slimeNamespace}/${config.name}`,
   })
   const { caches } = controller
   const learner = createLearner({

@@ -11,13 +11,18 @@ import type { Concerned } from './concerned.ts'
 import type { LazyloadConfig } from './config.ts'
 import { aliasesOf } from './fence/aliases.ts'
 import type { ComputedDomains, Observation } from './fence/domains.ts'
-import { isEnabled } from './fence/fence.ts'
+import { createEffectJudge } from './fence/effect.ts'
+import type { FenceCondition } from './fence/fence.ts'
+import { createNotServed } from './fence/not-served.ts'
 import { createFenceReconciler } from './fence/reconciler.ts'
+import { labelledRevision } from './fence/scope.ts'
 import { serviceHost } from './mesh/host-name.ts'
 import { selectorOf } from './mesh/known-hosts.ts'
+import type { ResolvedRevision } from './mesh/revisions.ts'
+import type { SelectedPods } from './mesh/selected-pods.ts'
 import type { LazyloadMetrics } from './metrics.ts'
 import type { QueryProblem } from './prometheus/finding.ts'
-import { hostsOfSidecar } from './sidecar/sidecar.ts'
+import { hostsOfSidecar, ownershipOf } from './sidecar/sidecar.ts'
 import { createSidecarWriter, type SidecarOutcome } from './sidecar/writer.ts'
 
 export interface ReconcileOptions {
@@ -33,6 +38,9 @@ export interface ReconcileOptions {
   readonly observation: (key: string) => Observation | undefined
   readonly queryProblem: (key: string) => QueryProblem | undefined
   readonly samePods: (key: string) => readonly KubeObject[]
+  readonly pods: SelectedPods
+  /** This module: `namespace/name`. */
+  readonly servedBy: string
 }
 
 const SYSTEM_NAMESPACES = ['kube-system', 'kube-public', 'kube-node-lease']
@@ -45,7 +53,8 @@ export interface Reconcile {
 }
 
 export function createReconcile(options: ReconcileOptions): Reconcile {
-  const { config, client, caches, concerned, events, log, metrics, inNamespaces, inScope, observation, queryProblem, samePods } = options
+  const { config, client, caches, concerned, events, log, metrics, inNamespaces, inScope, observation, queryProblem, samePods, servedBy } =
+    options
   const { fences, services, routes } = caches
 
   const autoFence = createAutoFence({
@@ -56,7 +65,9 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
     decision: { ...config.autoFence, system: new Set([config.istioNamespace, config.slimeNamespace, ...SYSTEM_NAMESPACES]) },
     graceMs: config.autoFence.graceMs,
     inScope,
-    revision: config.revisions.names[0],
+    served: config.revisions.names,
+    revisions: caches.revisions,
+    servedBy,
   })
   const sidecars = createSidecarWriter({ client, cache: caches.sidecars })
   const reconciler = createFenceReconciler({
@@ -70,6 +81,15 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
     serviceSelector: (key) => selectorOf(services.get(key)),
     serviceLabel: config.serviceLabel,
     samePods,
+    revisionOf: (fence) => revisionOf(fence)?.name,
+    effectOf: createEffectJudge({
+      pods: options.pods,
+      before: caches.precedence.before,
+      serviceSelector: (key) => selectorOf(services.get(key)),
+      revisionOf,
+      revisionsUnseen: caches.revisionsUnseen,
+    }),
+    servedBy,
     hosts: config,
     domains: {
       source: config.source,
@@ -87,13 +107,28 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
     queryProblem,
     hasPrometheus: config.prometheus !== undefined,
     onSidecar,
+    onFalse,
   })
+  const notServed = createNotServed({ client, fences, servedBy, revisions: config.revisions.names, onFalse })
+
+  function onFalse(fence: KubeObject, { reason, message }: FenceCondition): void {
+    events.record(fence, 'Warning', reason, message)
+  }
+
+  /** What its label means to istiod. A tag that cannot be resolved any more stays what it was. */
+  function revisionOf(fence: KubeObject): ResolvedRevision | undefined {
+    const label = labelledRevision(fence)
+    if (label === '') return undefined
+    const resolved = caches.revisions.resolve(label)
+    const live = caches.sidecars.get(keyOf(fence))
+    if (resolved.is !== 'unknown' || live === undefined || !caches.revisionsUnseen()) return resolved
+    const before = labelledRevision(live)
+    return before === '' || ownershipOf(live, fence) !== 'ours' ? resolved : { name: before, is: before === label ? 'unknown' : 'tag' }
+  }
 
   function onSidecar(fence: KubeObject, outcome: SidecarOutcome | 'failed', { domains }: ComputedDomains): void {
     metrics.sidecar(outcome)
     const key = keyOf(fence)
-    if (outcome === 'foreign' && isEnabled(fence))
-      events.record(fence, 'Warning', 'SidecarForeign', `Sidecar/${key} belongs to somebody else and is left alone`)
     if (outcome === 'created' || outcome === 'changed' || outcome === 'removed')
       log.info(`sidecar ${outcome}`, { fence: key, domains: Object.keys(domains).length })
   }
@@ -114,10 +149,15 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
       const againInMs = await judge(key)
       const fence = fences.get(key)
       if (fence === undefined && inNamespaces(namespaceOf(key))) metrics.sidecar(await sidecars.removeLeft(key))
-      if (fence === undefined || fence.metadata.deletionTimestamp !== undefined || !inScope(fence)) return { requeueAfterMs: againInMs }
+      if (fence === undefined || fence.metadata.deletionTimestamp !== undefined) {
+        notServed.forget(key)
+        return { requeueAfterMs: againInMs }
+      }
+      if (!inNamespaces(namespaceOf(key))) return {}
+      if (!inScope(fence)) return { requeueAfterMs: soonest(againInMs, await notServed.judge(fence)) }
+      notServed.forget(key)
       const result = await reconciler.reconcile(fence)
-      if (againInMs === undefined) return result
-      return { ...result, requeueAfterMs: Math.min(againInMs, result.requeueAfterMs ?? againInMs) }
+      return { ...result, requeueAfterMs: soonest(againInMs, result.requeueAfterMs) }
     } catch (error) {
       // the cache was behind; nothing is wrong
       if (hasCode(error, 409)) return { retry: true }
@@ -127,6 +167,10 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
   }
 
   return { reconcile, alsoStored: reconciler.alsoStored }
+}
+
+function soonest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
 }
 
 function namespaceOf(key: string): string {

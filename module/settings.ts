@@ -187,7 +187,7 @@ export const SETTINGS = {
     standard: 'all',
     parse: parseList,
     readBy: 'lazyload',
-    means: 'Serve only fences of these Istio revisions (a list, or text with commas).',
+    means: 'Serve only fences of these Istio revisions or tags (a list, or text with commas).',
   }),
   strictRevisions: setting({
     places: ['global.strictRev'],

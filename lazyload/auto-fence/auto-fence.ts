@@ -1,14 +1,19 @@
-/** Makes and removes the fences that labels ask for (spec 4). */
+/** Makes and removes the fences that labels ask for (spec 4), and lets them follow the revision of Istio. */
 import type { Client } from '../../runtime/client.ts'
+import { createContests } from '../../runtime/contest.ts'
 import { hasCode } from '../../runtime/errors.ts'
-import type { KubeObject } from '../../runtime/object.ts'
+import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
 import { FIELD_MANAGER, NAMESPACE, REVISION_LABEL, SERVICE, SERVICE_FENCE } from '../kinds.ts'
+import { statusOf } from '../fence/fence.ts'
+import { isNotServed } from '../fence/not-served.ts'
 import { slimService } from '../mesh/known-hosts.ts'
+import type { Revisions } from '../mesh/revisions.ts'
 import { CREATED_BY, CREATED_BY_LABEL, type DecisionOptions, isAutoFence, type Verdict, verdictOn } from './decision.ts'
+import { relabelled, revisionToFollow, wantedRevision } from './revision.ts'
 
 export interface AutoFenceOutcome {
-  readonly action: 'created' | 'deleted' | 'unchanged'
+  readonly action: 'created' | 'deleted' | 'relabelled' | 'unchanged'
   /** Look again after this time: the fence may go then. */
   readonly againInMs?: number
 }
@@ -16,9 +21,11 @@ export interface AutoFenceOutcome {
 const UNCHANGED: AutoFenceOutcome = { action: 'unchanged' }
 /** Where the cache is behind. */
 const LOOK_AGAIN_MS = 5000
+/** Writes after which what is long quiet is forgotten. */
+const SWEEP_EVERY = 1000
 
 export interface AutoFenceOptions {
-  readonly client: Pick<Client, 'get' | 'create' | 'remove'>
+  readonly client: Pick<Client, 'get' | 'create' | 'mergePatch' | 'remove'>
   readonly fences: {
     readonly get: (key: string) => KubeObject | undefined
     readonly record: (object: KubeObject) => void
@@ -30,16 +37,34 @@ export interface AutoFenceOptions {
   /** How long nothing must ask for a fence before it is removed, milliseconds. */
   readonly graceMs: number
   readonly inScope: (fence: KubeObject) => boolean
-  /** Label `istio.io/rev` of new fences; undefined: none. */
-  readonly revision: string | undefined
+  /** Revisions of Istio that are served, or tags; empty: all. */
+  readonly served: readonly string[]
+  readonly revisions: Pick<Revisions, 'resolve'>
+  /** This module: `namespace/name`. */
+  readonly servedBy: string
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
 export function createAutoFence(options: AutoFenceOptions) {
-  const { client, fences, service, namespace, decision, graceMs, inScope, revision, now = () => performance.now() } = options
+  const {
+    client,
+    fences,
+    service,
+    namespace,
+    decision,
+    graceMs,
+    inScope,
+    served,
+    revisions,
+    servedBy,
+    now = () => performance.now(),
+  } = options
   /** Since when nothing asks for a fence that is there. */
   const unaskedSince = new Map<string, number>()
+  /** Whoever sets another label again and again gets his way. */
+  const contests = createContests()
+  let relabels = 0
 
   /** Undefined: not known yet, because the namespace is not in the cache, or on its way out; its event brings this key back. */
   function judgeBy(found: KubeObject | undefined, home: KubeObject | undefined): Verdict | undefined {
@@ -58,7 +83,26 @@ export function createAutoFence(options: AutoFenceOptions) {
     return judgeBy(found === undefined ? undefined : slimService(found), around)
   }
 
-  async function create(key: string): Promise<AutoFenceOutcome> {
+  /** Gives the fence the label of the revision that it is to follow, if it has another: the fence stays, and all that it has learned. */
+  async function follow(fence: KubeObject, home: KubeObject): Promise<AutoFenceOutcome> {
+    const by = statusOf(fence).servedBy
+    const isOurs = typeof by === 'string' ? by === servedBy : isNotServed(fence)
+    const wanted = wantedRevision(served, revisions, home, fence)
+    const revision = revisionToFollow(wanted, revisions, fence, { inScope: inScope(fence), isOurs })
+    if (revision === undefined) return UNCHANGED
+    const key = keyOf(fence)
+    const waitMs = contests.waitMs(key, revision)
+    if (waitMs > 0) return { action: 'unchanged', againInMs: waitMs }
+    fences.record(await client.mergePatch(refOf(SERVICE_FENCE, fence), relabelled(fence, revision), FIELD_MANAGER))
+    contests.repaired(key, revision)
+    if (++relabels % SWEEP_EVERY === 0) contests.sweep()
+    return { action: 'relabelled' }
+  }
+
+  async function create(key: string, home: KubeObject): Promise<AutoFenceOutcome> {
+    const wanted = wantedRevision(served, revisions, home, undefined)
+    if (wanted.kind === 'another') return UNCHANGED
+    const revision = wanted.kind === 'one' ? wanted.name : undefined
     try {
       fences.record(await client.create(SERVICE_FENCE, newFence(key, revision), FIELD_MANAGER))
       return { action: 'created' }
@@ -73,10 +117,15 @@ export function createAutoFence(options: AutoFenceOptions) {
     /** Makes the fence of Service `key` (`namespace/name`) there, or gone, as its labels say. Throws ApiError or ConnectionError. */
     async judge(key: string): Promise<AutoFenceOutcome> {
       const fence = fences.get(key)
-      const verdict = judgeBy(service(key), namespace(key.slice(0, key.indexOf('/'))))
-      if (fence === undefined && verdict === 'yes') return await create(key)
+      const home = namespace(key.slice(0, key.indexOf('/')))
+      const verdict = judgeBy(service(key), home)
+      if (verdict === 'yes' && home !== undefined) {
+        if (fence === undefined) return await create(key, home)
+        unaskedSince.delete(key)
+        return isAutoFence(fence) && fence.metadata.deletionTimestamp === undefined ? await follow(fence, home) : UNCHANGED
+      }
       const isOurs = fence !== undefined && isAutoFence(fence) && inScope(fence)
-      if (!isOurs || verdict === 'yes' || verdict === undefined) {
+      if (!isOurs || verdict === undefined) {
         unaskedSince.delete(key)
         return UNCHANGED
       }

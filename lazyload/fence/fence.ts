@@ -56,6 +56,8 @@ export interface FenceCondition {
 export interface FenceStatus {
   readonly observedGeneration?: number
   readonly conditions?: readonly FenceCondition[] | null
+  /** The module that wrote the conditions last: `namespace/name`. */
+  readonly servedBy?: string | null
   readonly hosts?: number
   readonly lastLearned?: string
   readonly domains?: Readonly<Record<string, StoredDomain | null>> | null

@@ -49,6 +49,39 @@ export const FENCE_REASONS = {
     means: 'Not `Ready`: the Sidecar was refused without a reason; else the reason is that of the API server (`Forbidden`, `Invalid`, …).',
     remedy: 'Mend what the message says; it is tried again with growing pauses.',
   },
+  Shadowed: {
+    means:
+      'Not `Ready`: the Sidecar is as it should be, but another one in the namespace, made by hand or by another fence, selects the same pods, all or some of them, and is older. Istio takes the oldest that selects a pod and does not merge.',
+    remedy:
+      'Delete the Sidecar that the message names, or let its `workloadSelector` leave out these pods. Of two fences, let `spec.workloadSelector.labels` tell the pods apart, or disable one.',
+  },
+  NoPods: {
+    means:
+      'The Sidecar is as it should be, but no pod has the labels that the fence selects. Not `Ready` where the Service of this name has pods, with other labels; else Unknown: the workload may be scaled to zero, or not rolled out yet.',
+    remedy:
+      'Set `spec.workloadSelector.fromService: true`, which takes the selector of the Service, or name the pods by `spec.workloadSelector.labels`; the message says which labels they have. Once there are pods it heals within about half a minute.',
+  },
+  PodsUnseen: {
+    means:
+      '`Ready` is Unknown: the Sidecar is as it should be, but pods may not be listed, so whether any takes it is not known. The message names an older Sidecar that may take some of them.',
+    remedy: 'Grant `list` on pods: apply `deploy/slimeboot.yaml` of this release again, whose ClusterRole `slime-lazyload` has it.',
+  },
+  NotServed: {
+    means:
+      'Not `Ready`, not `Learning`: label `istio.io/rev` of the fence names a revision that no lazyload module serves any more. Its Sidecar stays as it is. Fences that labels made follow `global.istioRev`, or the label of their namespace, by themselves.',
+    remedy: 'Correct label `istio.io/rev` of the fence, or add its revision to `global.istioRev` of the module.',
+  },
+  RevisionTag: {
+    means:
+      'Label `istio.io/rev` of the fence is a tag that cannot be resolved. Istio reads a Sidecar only where that label is its own revision. Not `Ready` where the pods say that they are of another revision; else Unknown.',
+    remedy:
+      'Write the revision itself into `global.istioRev`, or into the label of the fence; or let lazyload list MutatingWebhookConfigurations, whose labels `istio.io/tag` and `istio.io/rev` say what a tag stands for.',
+  },
+  OtherRevision: {
+    means: 'Not `Ready`: the pods are configured by another revision of Istio than the fence is for, which does not read its Sidecar.',
+    remedy:
+      'Restart the pods if they are to move to the revision of the fence; else correct label `istio.io/rev` of the fence, or of its namespace.',
+  },
   Valid: { means: '`Accepted`: every host in `spec` can be used.', remedy: 'Nothing.' },
   InvalidHost: {
     means: 'Not `Accepted`: names in `spec` that are neither host names, as Istio takes them, nor `<namespace>/*`.',

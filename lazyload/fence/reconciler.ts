@@ -12,9 +12,11 @@ import { createRefusedHosts, REFUSED_FOR_MS } from '../sidecar/refused-hosts.ts'
 import { buildSidecar, type Labels, workloadLabels } from '../sidecar/sidecar.ts'
 import type { SidecarOutcome, SidecarWriter } from '../sidecar/writer.ts'
 import { type ComputedDomains, computeDomains, type DomainInput, type Observation } from './domains.ts'
-import { domainsOf, isEnabled, specOf, statusOf } from './fence.ts'
+import type { EffectJudge, Judged } from './effect.ts'
+import { domainsOf, type FenceCondition, isEnabled, specOf, statusOf } from './fence.ts'
 import type { FenceReason } from './reasons.ts'
 import { dependenciesPatch, type SidecarState, type SourceProblem, statusPatch } from './status.ts'
+import { turnedFalse } from './turned-false.ts'
 import { createStatusWriter } from './status-writer.ts'
 
 export interface FenceReconcilerOptions {
@@ -33,6 +35,11 @@ export interface FenceReconcilerOptions {
   readonly serviceLabel: string
   /** The enabled fences with the pods of this one, the one that has the Sidecar first. */
   readonly samePods: (key: string) => readonly KubeObject[]
+  /** The revision of Istio that reads the Sidecar of this fence; undefined: all. */
+  readonly revisionOf: (fence: KubeObject) => string | undefined
+  readonly effectOf: EffectJudge
+  /** This module: `namespace/name`. */
+  readonly servedBy: string
   readonly hosts: HostOptions
   readonly domains: Pick<
     DomainInput,
@@ -52,6 +59,8 @@ export interface FenceReconcilerOptions {
   /** Whether the module names a Prometheus. */
   readonly hasPrometheus: boolean
   readonly onSidecar?: (fence: KubeObject, outcome: SidecarOutcome | 'failed', computed: ComputedDomains) => void
+  /** A condition has become False, or is so for another reason. */
+  readonly onFalse?: (fence: KubeObject, condition: FenceCondition) => void
   readonly now?: () => number
 }
 
@@ -74,10 +83,14 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     serviceSelector,
     serviceLabel,
     samePods,
+    revisionOf,
+    effectOf,
+    servedBy,
     hosts,
     observation,
     queryProblem,
     onSidecar = () => {},
+    onFalse = () => {},
     now = Date.now,
   } = options
   const refusedHosts = createRefusedHosts(now)
@@ -154,7 +167,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         return { state: { kind: 'shared', with: holder.metadata.name } }
       }
       const domains = unionOf([computed.domains, ...rest.map((other) => compute(other, time).domains)])
-      const sidecarOf = (list: readonly string[]): KubeObject => buildSidecar(fence, labels, list)
+      const sidecarOf = (list: readonly string[]): KubeObject => buildSidecar(fence, labels, list, revisionOf(fence))
       const wanted = sidecarHosts(domains, namespace, hosts, hidden.length > 0 || missing !== undefined ? accepted : [])
       const { outcome, refused, failure } = await refusedHosts.write(keyOf(fence), wanted, {
         write: async (list) => await sidecars.ensure(fence, sidecarOf(list)),
@@ -186,6 +199,14 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     }
   }
 
+  /** What becomes of a Sidecar that is as it should be; undefined for others. */
+  async function judgeEffect(fence: KubeObject, { kind }: SidecarState): Promise<Judged | undefined> {
+    if (kind !== 'applied' && kind !== 'shared') return undefined
+    const key = keyOf(fence)
+    const labels = workloadLabels(fence.metadata.name, specOf(fence), serviceLabel, serviceSelector(key))
+    return labels === undefined ? undefined : await effectOf({ fence, labels, samePods: samePods(key) })
+  }
+
   return {
     /** What else can be stored in the status of `fence` when it has just learned something, so that its reconcile has nothing to add. */
     alsoStored: (fence: KubeObject): Readonly<Record<string, unknown>> =>
@@ -197,19 +218,24 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       const time = now()
       const computed = compute(fence, time)
       const { state, error } = await applySidecar(fence, computed, time)
+      // the Sidecar is written: it waits for nothing that is only said about it
+      const judged = await judgeEffect(fence, state)
       const patch = statusPatch({
         fence,
         computed,
         stableHosts: hosts.stableHosts,
         sidecar: state,
+        effect: judged?.effect,
+        servedBy,
         queryProblem: queryProblem(key) ?? logProblem(fence.metadata.namespace ?? ''),
         now: new Date(time),
       })
       const contestedMs = patch === undefined ? 0 : await writeStatus(fence, patch, { lastWord: state.kind === 'contested' })
+      if (patch !== undefined && contestedMs === 0) for (const condition of turnedFalse(fence, patch)) onFalse(fence, condition)
       if (error !== undefined) throw error
       if (state.kind === 'no-crd') return { requeueAfterMs: NO_CRD_MS, failed: 'error' }
       const changesInMs = computed.changesAt === undefined ? Infinity : Math.max(0, computed.changesAt - now())
-      const againInMs = Math.min(changesInMs, againFor(state), contestedMs === 0 ? Infinity : contestedMs)
+      const againInMs = Math.min(changesInMs, againFor(state), judged?.againInMs ?? Infinity, contestedMs === 0 ? Infinity : contestedMs)
       return { requeueAfterMs: againInMs === Infinity ? undefined : Math.min(againInMs, MAX_REQUEUE_MS) }
     },
   }

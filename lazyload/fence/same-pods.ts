@@ -4,15 +4,17 @@
  * https://istio.io/latest/docs/reference/config/networking/sidecar/
  */
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
-import { REVISION_LABEL } from '../kinds.ts'
 import type { Labels } from '../sidecar/sidecar.ts'
 import { isEnabled } from './fence.ts'
+import { labelledRevision } from './scope.ts'
 
 export interface SamePodsOptions {
   readonly fence: (key: string) => KubeObject | undefined
   readonly inScope: (fence: KubeObject) => boolean
   /** The labels of the fence's pods; undefined where they are not known. */
   readonly labelsOf: (fence: KubeObject) => Labels | undefined
+  /** The revision of Istio that a revision or tag stands for. */
+  readonly resolve: (revision: string) => string
 }
 
 export interface SamePods {
@@ -22,7 +24,7 @@ export interface SamePods {
   readonly of: (key: string) => readonly KubeObject[]
 }
 
-export function createSamePods({ fence: get, inScope, labelsOf }: SamePodsOptions): SamePods {
+export function createSamePods({ fence: get, inScope, labelsOf, resolve }: SamePodsOptions): SamePods {
   /** Pods to fences, and back. */
   const groups = new Map<string, Set<string>>()
   const podsOf = new Map<string, string>()
@@ -31,8 +33,9 @@ export function createSamePods({ fence: get, inScope, labelsOf }: SamePodsOption
     if (fence === undefined || !isEnabled(fence) || fence.metadata.deletionTimestamp !== undefined || !inScope(fence)) return undefined
     const labels = labelsOf(fence)
     if (labels === undefined) return undefined
+    const revision = labelledRevision(fence)
     const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))
-    return JSON.stringify([fence.metadata.namespace, fence.metadata.labels?.[REVISION_LABEL] ?? '', sorted])
+    return JSON.stringify([fence.metadata.namespace, revision === '' ? '' : resolve(revision), sorted])
   }
 
   return {

@@ -4,6 +4,8 @@ import { MAX_LEARNED } from '../learn/learner.ts'
 import type { Missing } from '../mesh/global-sidecars.ts'
 import { dependencyHosts } from '../sidecar/hosts.ts'
 import type { ComputedDomains } from './domains.ts'
+import type { Effect } from './effect.ts'
+import { effectCondition, effectNote } from './effect-condition.ts'
 import { type Domains, type FenceCondition, type FenceStatus, isEnabled, statusOf } from './fence.ts'
 import { mergePatch } from './merge-patch.ts'
 import type { FenceReason } from './reasons.ts'
@@ -32,6 +34,10 @@ export interface StatusInput {
   readonly computed: ComputedDomains
   readonly stableHosts: readonly string[]
   readonly sidecar: SidecarState
+  /** Of a Sidecar that is as it should be; undefined: not looked at. */
+  readonly effect?: Effect | undefined
+  /** This module: `namespace/name`. */
+  readonly servedBy?: string | undefined
   /** Why the last query of Prometheus for this fence was not answered in full, or no access log can come. */
   readonly queryProblem: SourceProblem | undefined
   readonly now: Date
@@ -42,12 +48,19 @@ export function statusPatch(input: StatusInput): Readonly<Record<string, unknown
   const { fence, computed } = input
   const { observedGeneration, conditions, hosts, lastLearned, domains } = statusOf(fence)
   const wanted = statusOfInput(input)
-  const patch = mergePatch({ observedGeneration, conditions, hosts, lastLearned, domains }, wanted)
+  const changed = mergePatch({ observedGeneration, conditions, hosts, lastLearned, domains }, wanted)
+  const patch = withServedBy(changed, statusOf(fence).servedBy, input.servedBy)
   if (computed.forgotten.length === 0) return patch === undefined ? undefined : { status: patch }
   return {
     metadata: { resourceVersion: fence.metadata.resourceVersion },
     status: { ...patch, metricStatus: Object.fromEntries(computed.forgotten.map((key) => [key, null])) },
   }
+}
+
+/** Who writes says so; but two modules that say the same of a fence do not write only to be named. */
+function withServedBy(patch: object | undefined, before: string | null | undefined, servedBy: string | undefined): object | undefined {
+  if (servedBy === undefined || before === servedBy || (patch === undefined && typeof before === 'string')) return patch
+  return { ...patch, servedBy }
 }
 
 /** The part of `status` that does not depend on the Sidecar, as a patch; what was learned can be stored together with it. */
@@ -85,16 +98,30 @@ function storedDomains(domains: Domains): Domains {
   )
 }
 
-function statusOfInput({ fence, computed, stableHosts, sidecar, queryProblem, now }: StatusInput): Readonly<Record<string, unknown>> {
+function statusOfInput({
+  fence,
+  computed,
+  stableHosts,
+  sidecar,
+  effect,
+  queryProblem,
+  now,
+}: StatusInput): Readonly<Record<string, unknown>> {
   const { generation = 0 } = fence.metadata
   const previous = statusOf(fence).conditions ?? []
-  const conditions = [ready(sidecar), accepted(computed), learning(fence, queryProblem)].map((condition) => {
+  const conditions = [readiness(sidecar, effect), accepted(computed), learning(fence, queryProblem)].map((condition) => {
     const before = previous.find(({ type }) => type === condition.type)
     const lastTransitionTime =
       before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : secondsOf(now)
     return { ...condition, observedGeneration: generation, lastTransitionTime }
   })
   return { observedGeneration: generation, conditions, ...dependenciesOf({ fence, computed, stableHosts }) }
+}
+
+function readiness(sidecar: SidecarState, effect: Effect | undefined): FenceCondition {
+  const condition = ready(sidecar)
+  if (effect === undefined || condition.status !== 'True') return condition
+  return effectCondition(effect) ?? { ...condition, message: `${condition.message}${effectNote(effect)}` }
 }
 
 function ready(sidecar: SidecarState): FenceCondition {

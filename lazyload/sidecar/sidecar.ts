@@ -5,17 +5,16 @@ import type { KubeObject, OwnerReference } from '../../runtime/object.ts'
 
 export type Labels = Readonly<Record<string, string>>
 
-/** The Sidecar of `fence` for the pods with these labels. */
-export function buildSidecar(fence: KubeObject, podLabels: Labels, hosts: readonly string[]): KubeObject {
+/** The Sidecar of `fence` for the pods with these labels; `revision`: of the control plane that is to read it, undefined: all. */
+export function buildSidecar(fence: KubeObject, podLabels: Labels, hosts: readonly string[], revision: string | undefined): KubeObject {
   const { name, namespace = '' } = fence.metadata
-  const revision = fence.metadata.labels?.[REVISION_LABEL]
   return {
     apiVersion: SIDECAR.apiVersion,
     kind: SIDECAR.kind,
     metadata: {
       name,
       namespace,
-      ...(revision === undefined || revision === '' ? {} : { labels: { [REVISION_LABEL]: revision } }),
+      ...(revision === undefined ? {} : { labels: { [REVISION_LABEL]: revision } }),
       ownerReferences: [ownerReference(fence)],
     },
     spec: { egress: [{ hosts }], workloadSelector: { labels: podLabels } },

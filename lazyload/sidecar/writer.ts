@@ -189,7 +189,7 @@ function sameObject({ metadata }: KubeObject): readonly JsonPatchOperation[] {
 
 /** For the cache: what is compared and judged. */
 export function slimSidecar(object: KubeObject): KubeObject {
-  const { name, namespace, labels, uid, resourceVersion, ownerReferences, managedFields } = object.metadata
+  const { name, namespace, labels, uid, resourceVersion, creationTimestamp, ownerReferences, managedFields } = object.metadata
   return {
     apiVersion: object.apiVersion,
     kind: object.kind,
@@ -199,6 +199,7 @@ export function slimSidecar(object: KubeObject): KubeObject {
       ...(labels === undefined ? {} : { labels }),
       ...(uid === undefined ? {} : { uid }),
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
       ...(ownerReferences === undefined ? {} : { ownerReferences }),
       managedFields: (managedFields ?? []).map(({ manager = '', time = '' }) => ({ manager, time })),
     },

@@ -3,8 +3,10 @@ import { load } from 'js-yaml'
 import type { Client } from '../../runtime/client.ts'
 import { objectId, type KubeObject } from '../../runtime/object.ts'
 import { CONFIG_MAP, DAEMON_SET, DEPLOYMENT, MUTATING_WEBHOOK } from '../api/kinds.ts'
+import { defaultExportTo } from '../spec/export-to.ts'
 import type { Values } from '../spec/values.ts'
 import type { Finding } from './findings.ts'
+import { hiddenFindings } from './hidden-hosts.ts'
 
 /** Versions whose VIRTUAL_HOST REMOVE is broken (spec/behaviour.md 11: lazyload#26, slime#145). */
 const BROKEN: readonly RegExp[] = [/^1\.9\.9$/, /^1\.10\.[56]$/, /^1\.11\.[4-7]$/, /^1\.12\./]
@@ -16,14 +18,41 @@ export async function istioFindings(client: Pick<Client, 'list' | 'get'>, values
     client.list(DEPLOYMENT, { labelSelector: 'app=istiod' }),
     client.list(MUTATING_WEBHOOK, { labelSelector: 'app=sidecar-injector', metadataOnly: true }),
     client.list(DAEMON_SET, { labelSelector: 'k8s-app=istio-cni-node', metadataOnly: true }),
-    client.get({ type: CONFIG_MAP, namespace: values.istioNamespace, name: 'istio' }),
+    meshConfig(client, values),
   ])
   return [
     ...controlPlanes(istiods.items, values),
     ...injection(webhooks.items, values),
     ...nodePlugin(nodeAgents.items, values),
     ...policy(mesh, values),
+    ...hiddenFindings(defaultExportTo(parse(meshText(mesh))), values),
   ]
+}
+
+/** ConfigMap `istio`, or the one of a revision. */
+async function meshConfig(client: Pick<Client, 'list' | 'get'>, values: Values): Promise<KubeObject | undefined> {
+  const namespace = values.istioNamespace
+  const revision = values.globalSidecar.revision
+  for (const name of [...(revision === undefined ? [] : [`istio-${revision}`]), 'istio']) {
+    const config = await client.get({ type: CONFIG_MAP, namespace, name })
+    if (meshText(config) !== undefined) return config
+  }
+  const { items } = await client.list(CONFIG_MAP, { namespace, labelSelector: 'istio.io/rev' })
+  return items.find(
+    (config) => config.metadata.name === `istio-${config.metadata.labels?.['istio.io/rev']}` && meshText(config) !== undefined,
+  )
+}
+
+function meshText(config: KubeObject | undefined): string | undefined {
+  return (config?.['data'] as { mesh?: string } | undefined)?.mesh
+}
+
+function parse(text: string | undefined): unknown {
+  try {
+    return load(text ?? '')
+  } catch {
+    return undefined
+  }
 }
 
 function controlPlanes(istiods: readonly KubeObject[], values: Values): readonly Finding[] {
@@ -92,7 +121,7 @@ function nodePlugin(agents: readonly KubeObject[], values: Values): readonly Fin
 }
 
 function policy(mesh: KubeObject | undefined, values: Values): readonly Finding[] {
-  const text = (mesh?.['data'] as { mesh?: string } | undefined)?.mesh
+  const text = meshText(mesh)
   if (text === undefined)
     return [
       {
@@ -115,11 +144,7 @@ function policy(mesh: KubeObject | undefined, values: Values): readonly Finding[
 }
 
 function readMode(text: string): string | undefined {
-  try {
-    return (load(text) as { outboundTrafficPolicy?: { mode?: string } } | undefined)?.outboundTrafficPolicy?.mode
-  } catch {
-    return undefined
-  }
+  return (parse(text) as { outboundTrafficPolicy?: { mode?: string } } | undefined)?.outboundTrafficPolicy?.mode
 }
 
 function versionOf(istiod: KubeObject): string | undefined {

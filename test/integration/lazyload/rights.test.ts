@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AuditEvent } from '../../../local-cluster/audit.ts'
 import { FENCED_LABEL } from '../../../lazyload/auto-fence/decision.ts'
-import { SERVICE, SERVICE_FENCE, SIDECAR } from '../../../lazyload/kinds.ts'
+import { NAMESPACE, REVISION_LABEL, SERVICE, SERVICE_FENCE, SIDECAR } from '../../../lazyload/kinds.ts'
 import { LAZYLOAD_LEASES, LAZYLOAD_ROLE, OLDER_IMAGES } from '../../../operator/rights/module-roles.ts'
 import { roleObject } from '../../../operator/rights/role-manifest.ts'
 import { grantsOf, qualified, type Role } from '../../../operator/rights/rule.ts'
@@ -35,7 +35,7 @@ test('two modules of one namespace do all that lazyload does, each led by a Leas
   await createEndpoints(client, namespace, 'by-label', ['172.17.0.80'])
   await createEndpoints(client, namespace, 'global-sidecar', [OWN_ADDRESS])
   // istio.io/rev decides which of the two serves a fence
-  const accessLog = await startModule('by-log', { metric_source_type: 'accesslog' }, { istioRev: 'log' })
+  const accessLog = await startModule('by-log', { metric_source_type: 'accesslog' }, { istioRev: 'log,next' })
   const metrics = await startModule(
     'by-metrics',
     {},
@@ -69,6 +69,8 @@ test('two modules of one namespace do all that lazyload does, each led by a Leas
   )
   await client.remove(sidecar)
   await eventually(async () => await sidecarOf(client, namespace, 'by-label'))
+  await client.mergePatch({ type: NAMESPACE, name: namespace }, { metadata: { labels: { [REVISION_LABEL]: 'next' } } }, 'kubectl-label')
+  await eventually(async () => assert.equal((await sidecarOf(client, namespace, 'by-label')).metadata.labels?.[REVISION_LABEL], 'next'))
   assert.equal((await accessLog.get(`/by-log/debug/svfReset?ns=${namespace}`)).text, 'succeed\n')
   await client.mergePatch({ type: SERVICE_FENCE, namespace, name: 'by-label' }, { spec: { enable: false } }, 'kubectl-edit')
   await isGone('by-label', SIDECAR)

@@ -18,6 +18,7 @@ import {
   startLazyload,
 } from '../../helpers/lazyload.ts'
 import { createNamespace } from '../../helpers/namespace.ts'
+import { putPod } from '../../helpers/pods.ts'
 import { adminClient } from '../../helpers/stage.ts'
 
 const cluster = await sharedCluster()
@@ -80,6 +81,7 @@ test("somebody else's Sidecar is left alone, and the fence says so, until it is 
     { apiVersion: SIDECAR.apiVersion, kind: SIDECAR.kind, metadata: { name: 'foreign', namespace }, spec },
     'kubectl-create',
   )
+  await putPod(cluster, { namespace, name: 'foreign', ip: '172.20.1.4', labels: { app: 'foreign' } })
   await createFence(client, namespace, 'foreign')
   await eventually(async () => {
     const { status, reason } = conditionOf(await fenceOf(client, namespace, 'foreign'), 'Ready')
@@ -286,6 +288,7 @@ test('a host that the API server refuses does not keep the others from the Sidec
   await using _ = await refuseUnwantedHosts()
   const readyOf = async (): Promise<ReturnType<typeof conditionOf>> => conditionOf(await fenceOf(client, namespace, 'picky'), 'Ready')
   const hosts = { a: {}, unwanted: {}, z: {} }
+  await putPod(cluster, { namespace, name: 'picky', ip: '172.20.1.3', labels: { app: 'picky' } })
   await createFence(client, namespace, 'picky', { enable: true, host: hosts })
   await hostsAre('picky', [`*/${full('a')}`, `*/${full('z')}`])
   await eventually(async () => {
@@ -302,6 +305,7 @@ test('a host that the API server refuses does not keep the others from the Sidec
 test('fences that select the same pods have one Sidecar, with what each of them needs', async () => {
   for (const name of ['twin', 'twin-headless', 'elsewhere'])
     await createService(client, namespace, name, {}, { app: name === 'elsewhere' ? name : 'twin' })
+  await putPod(cluster, { namespace, name: 'twin', ip: '172.20.1.2', labels: { app: 'twin' } })
   const workloadSelector = { fromService: true }
   for (const name of ['elsewhere', 'twin', 'twin-headless'])
     await createFence(client, namespace, name, { enable: true, workloadSelector, host: { [`for-${name}`]: {} } })

@@ -20,6 +20,7 @@ import {
   startLazyload,
 } from '../../helpers/lazyload.ts'
 import { createNamespace } from '../../helpers/namespace.ts'
+import { putPod } from '../../helpers/pods.ts'
 import { adminClient } from '../../helpers/stage.ts'
 
 const SLOW = { timeout: 30_000 }
@@ -35,6 +36,8 @@ before(async () => {
   namespace = await createNamespace(cluster, 'unsure')
   bare = await createNamespace(cluster, 'bare')
   await createGlobalSidecar(client, namespace)
+  for (const app of ['blind', 'later']) await putPod(cluster, { namespace, name: app, ip: '172.20.1.1', labels: { app } })
+  for (const app of ['svc', 'by-hand']) await putPod(cluster, { namespace: bare, name: app, ip: '172.20.1.1', labels: { app } })
   proxy = await startFaultProxy(cluster)
 })
 after(async () => {

@@ -8,6 +8,7 @@ import type { ModuleProblem } from '../../../module/problem.ts'
 import { readerOf } from '../../../module/reader.ts'
 import { createScope } from '../../../lazyload/fence/scope.ts'
 import { slimService } from '../../../lazyload/mesh/known-hosts.ts'
+import { createRevisions } from '../../../lazyload/mesh/revisions.ts'
 import type { KubeObject } from '../../../runtime/object.ts'
 
 for (const [service, namespace, verdict] of [
@@ -99,6 +100,6 @@ for (const [names, strict, label, inScope] of [
 ] as const) {
   test(`revisions ${names.join(',') || 'not said'}, ${strict ? 'strict' : 'not strict'}, fence ${label}: ${inScope ? 'served' : 'left alone'}`, () => {
     const metadata = { name: 'f', ...(label === undefined ? {} : { labels: { 'istio.io/rev': label } }) }
-    assert.equal(createScope({ names, strict })({ apiVersion: 'x/v1', kind: 'ServiceFence', metadata }), inScope)
+    assert.equal(createScope({ names, strict }, createRevisions())({ apiVersion: 'x/v1', kind: 'ServiceFence', metadata }), inScope)
   })
 }

@@ -6,6 +6,7 @@ import { parseConfig } from '../../../lazyload/config.ts'
 import { domainsOf, type StoredDomain } from '../../../lazyload/fence/fence.ts'
 import { sidecarHosts } from '../../../lazyload/sidecar/hosts.ts'
 import { buildSidecar, workloadLabels } from '../../../lazyload/sidecar/sidecar.ts'
+import { labelledRevision } from '../../../lazyload/fence/scope.ts'
 import type { KubeObject } from '../../../runtime/object.ts'
 
 const config = parseConfig('{"global": {"misc": {"metric_source_type": "accesslog"}}}', 'cfg')
@@ -21,7 +22,8 @@ function fenceWith(domains: Readonly<Record<string, StoredDomain>>, labels: Read
 }
 
 function sidecarOf(fence: KubeObject): KubeObject {
-  return buildSidecar(fence, workloadLabels('productpage', {}, 'app', undefined)!, sidecarHosts(domainsOf(fence), 'default', config))
+  const labels = workloadLabels('productpage', {}, 'app', undefined)!
+  return buildSidecar(fence, labels, sidecarHosts(domainsOf(fence), 'default', config), labelledRevision(fence) || undefined)
 }
 
 /** The tutorial's text without what the API server adds. */
