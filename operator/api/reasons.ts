@@ -124,6 +124,11 @@ export const WARNING_REASONS = {
     remedy:
       'If there are such calls, write `component.globalSidecar.unknownHosts: passthrough` (without the pilot), or dispatch these hosts to `PassthroughCluster` and `*` to `_GLOBAL_SIDECAR`.',
   },
+  HiddenHosts: {
+    means:
+      "Type cluster in a mesh that by default exports Services, VirtualServices or DestinationRules to their own namespace only (`defaultServiceExportTo` and its like in Istio's configuration): the global-sidecar does not see them, so nothing is learned through it, or first calls go without them.",
+    remedy: "Add the global-sidecar's namespace to that list, export what matters to it, or use type namespaced.",
+  },
   NoCatchAll: {
     means: 'Dispatches without an entry for `*`: other unknown hosts get 404.',
     remedy: 'Add one for `*` with `_GLOBAL_SIDECAR` or `PassthroughCluster`.',

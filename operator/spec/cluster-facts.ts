@@ -1,4 +1,5 @@
 /** What the cluster says that a spec alone cannot: checks that need it are left out where it is not known. */
+import type { DefaultExportTo } from './export-to.ts'
 
 export interface KubernetesVersion {
   readonly major: number
@@ -9,6 +10,8 @@ export interface KubernetesVersion {
 export interface ClusterFacts {
   /** Root namespace of the mesh, where it is known. */
   readonly rootNamespace?: string
+  /** To where the mesh exports what says nothing of it. */
+  readonly exportTo?: DefaultExportTo
   /** Only SlimeBoots in this namespace are honoured: nothing checks the rights of who writes one (Kubernetes before 1.30). */
   readonly honouredNamespace?: string
   readonly kubernetesVersion?: KubernetesVersion

@@ -7,6 +7,7 @@ import { meshRoot, modes, namespaceList, pilotNamespace, replicas, revision } fr
 import { bundleItems, clusterRoles, images, moduleNames, namespaces } from './checks/names.ts'
 import { dispatches, repeatedDomains, wormholePorts } from './checks/ports.ts'
 import {
+  hiddenHosts,
   metricSource,
   noPorts,
   nothingEnabled,
@@ -60,6 +61,7 @@ const WARNING_CHECKS: readonly WarningCheck[] = [
   unknownHosts,
   unlikelyClusters,
   pilotTooOld,
+  hiddenHosts,
   unusedSettings,
 ]
 

@@ -2,6 +2,7 @@
 import type { WarningReason } from '../../api/reasons.ts'
 import { unknownHostsOf } from '../build-values.ts'
 import { GLOBAL_SIDECAR_CLUSTER } from '../dispatch-cluster.ts'
+import { hiddenFrom } from '../export-to.ts'
 import { isLazyload } from '../../../module/element.ts'
 import { parsePort } from '../../../module/parse.ts'
 import { dispatchesOf, hasFence, portsOf, settingOf } from '../modules.ts'
@@ -68,6 +69,21 @@ export function metricSource({ modules, mode }: CheckInput): Warning[] {
       ),
     ]
   })
+}
+
+/** What the mesh's own defaults keep from the one global-sidecar for all of it. */
+export function hiddenHosts({ spec, mode, facts }: CheckInput): Warning[] {
+  const namespace = at(spec, 'namespace')
+  if (mode !== 'cluster' || facts.exportTo === undefined || typeof namespace !== 'string') return []
+  const hidden = hiddenFrom(facts.exportTo, namespace)
+  if (hidden.length === 0) return []
+  return [
+    warning(
+      'HiddenHosts',
+      'spec.component.globalSidecar.type',
+      `is cluster, but ${hidden.map(({ setting }) => setting).join(' and ')} in the mesh's configuration: the global-sidecar in ${namespace} does not see ${hidden.map(({ kinds }) => kinds).join(' and ')} of other namespaces. Add ${namespace} to that list, or use type namespaced.`,
+    ),
+  ]
 }
 
 /** Hosts that the mesh does not know: without dispatches they may end at the global-sidecar, with dispatches but none for `*` they get no route (spec 5). */

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { parseConfig } from '../../../lazyload/config.ts'
 import { createScope } from '../../../lazyload/fence/scope.ts'
 import { CATCH_ALL_ANNOTATION as LAZYLOADS_MARK, LEAVING_ANNOTATION as LAZYLOADS_LEAVING } from '../../../lazyload/kinds.ts'
+import { createRevisions } from '../../../lazyload/mesh/revisions.ts'
 import { CATCH_ALL_ANNOTATION, LEAVING_ANNOTATION } from '../../../operator/api/slimeboot.ts'
 import { goingFrom, goingWith } from '../../../operator/controller/fences/going.ts'
 import { revisionsOfConfig, serviceOf } from '../../../operator/controller/fences/served.ts'
@@ -37,6 +38,7 @@ for (const global of [
   test(`operator and lazyload agree which fences ${JSON.stringify(global)} serves`, () => {
     const scope = createScope(
       parseConfig(JSON.stringify({ name: 'lazyload', global: { ...global, misc: { metric_source_type: 'accesslog' } } }), 'cfg').revisions,
+      createRevisions(),
     )
     const ofSpec = serviceOf(boot({ module: [lazyload(global)] }))
     const ofConfig = revisionsOfConfig(configMap(lazyload(global)))
