@@ -8,7 +8,13 @@ import { failureOf } from '../apply/failure.ts'
 import { claimedOwner } from '../apply/ownership.ts'
 import { isCatchAll } from '../apply/catch-all.ts'
 import { kubeconfigOption, withClient } from './connect.ts'
+import { letGoOfFences } from './let-go.ts'
 import { listOwned } from './read-cluster.ts'
+
+interface Orphan {
+  readonly object: KubeObject
+  readonly owner: string
+}
 
 interface Options {
   readonly kubeconfig?: string
@@ -17,7 +23,9 @@ interface Options {
 
 export function pruneOrphansCommand(): Command {
   return new Command('prune-orphans')
-    .description('list objects whose SlimeBoot does not exist any more; with --yes delete them, catch-alls first')
+    .description(
+      'list objects whose SlimeBoot does not exist any more; with --yes delete them: Sidecars of their fences, catch-alls, the rest',
+    )
     .addOption(kubeconfigOption())
     .option('--yes', 'delete them')
     .action(async ({ kubeconfig, yes }: Options) => {
@@ -26,9 +34,10 @@ export function pruneOrphansCommand(): Command {
 }
 
 async function pruneOrphans(client: Client, remove: boolean): Promise<void> {
-  const orphans = await findOrphans(client)
+  const owned = await listOwned(client)
+  const orphans = await findOrphans(client, owned)
   if (orphans.length === 0) return void process.stdout.write('No orphans: every object of ours has its SlimeBoot.\n')
-  for (const { object, owner } of orphans) {
+  for (const { object, owner } of remove ? await letGo(client, owned, orphans) : orphans) {
     process.stdout.write(`${objectId(object)}  (of SlimeBoot ${owner})${remove ? ' …' : ''}\n`)
     if (!remove) continue
     try {
@@ -42,13 +51,28 @@ async function pruneOrphans(client: Client, remove: boolean): Promise<void> {
   )
 }
 
+/** The fences go before the catch-all that serves their pods. Returns what is left, as it is then. */
+async function letGo(client: Client, owned: readonly KubeObject[], orphans: readonly Orphan[]): Promise<readonly Orphan[]> {
+  const show = (line: string): void => void process.stdout.write(`${line}\n`)
+  const left: Orphan[] = []
+  for (const [owner, group] of Map.groupBy(orphans, (orphan) => orphan.owner)) {
+    const objects = group.map(({ object }) => object)
+    for (const object of await letGoOfFences({ client, owned, show }, owner, objects)) left.push({ object, owner })
+  }
+  return left.sort(catchAllsFirst)
+}
+
+function catchAllsFirst(a: Orphan, b: Orphan): number {
+  return Number(isCatchAll(b.object)) - Number(isCatchAll(a.object))
+}
+
 /** Objects whose valid ownership annotation names a SlimeBoot that does not exist; catch-alls first. */
-async function findOrphans(client: Client): Promise<readonly { readonly object: KubeObject; readonly owner: string }[]> {
+async function findOrphans(client: Client, owned: readonly KubeObject[]): Promise<readonly Orphan[]> {
   const boots = new Set((await client.list(SLIMEBOOT, { metadataOnly: true })).items.map(keyOf))
-  return (await listOwned(client))
+  return owned
     .flatMap((object) => {
       const owner = claimedOwner(object)
       return owner === undefined || boots.has(owner) ? [] : [{ object, owner }]
     })
-    .sort((a, b) => Number(isCatchAll(b.object)) - Number(isCatchAll(a.object)))
+    .sort(catchAllsFirst)
 }

@@ -19,6 +19,8 @@ import {
   specOf,
   type Stage,
 } from '../helpers/stage.ts'
+import { conditionOf as conditionOfFence, fenceOf } from '../helpers/lazyload.ts'
+import { createServedFence } from '../helpers/served-fence.ts'
 
 const CRD: ResourceType = {
   apiVersion: 'apiextensions.k8s.io/v1',
@@ -63,6 +65,7 @@ describe("a SlimeBoot that needs Istio's CRDs", () => {
   test('is installed when they are there', async () => {
     await installCrds(cluster)
     await isReady(stage, 'bare')
+    await createServedFence(stage.client, installation.apps[0]!, 'web')
   })
 
   test('says so when they are taken away, can be deleted all the same, and leaves nothing of the other kinds', async () => {
@@ -72,6 +75,18 @@ describe("a SlimeBoot that needs Istio's CRDs", () => {
     await stage.client.remove(bootRef(stage, 'bare'))
     await isGone(stage, 'bare')
     assert.deepEqual(await deployments(), [])
+    assert.equal(conditionOfFence(await fenceOf(stage.client, installation.apps[0]!, 'web'), 'Ready').reason, 'NotServed')
+  })
+
+  test('and so can one where nobody knows fences any more', async () => {
+    await createBoot(stage, 'fenceless', specOf(await newInstallation(stage, 'fenceless'), { mode: 'none' }))
+    await isReady(stage, 'fenceless')
+    await stage.client.remove({ type: CRD, name: 'servicefences.microservice.slime.io' })
+    await stage.eventually(async () =>
+      assert.equal(await stage.client.get({ type: CRD, name: 'servicefences.microservice.slime.io' }), undefined),
+    )
+    await stage.client.remove(bootRef(stage, 'fenceless'))
+    await isGone(stage, 'fenceless')
   })
 })
 

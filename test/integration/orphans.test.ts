@@ -23,6 +23,8 @@ import {
   specOf,
   type Stage,
 } from '../helpers/stage.ts'
+import { conditionOf, fenceOf } from '../helpers/lazyload.ts'
+import { createServedFence } from '../helpers/served-fence.ts'
 
 const MAIN = join(import.meta.dirname, '../../operator/cli/main.ts')
 
@@ -103,7 +105,15 @@ describe('objects without their SlimeBoot', () => {
 
   test('are deleted by prune-orphans --yes, and nothing else', async () => {
     const kept = await ownedIds(stage, 'kept')
-    await pruneOrphans('--yes')
+    const [shop] = installation.apps as [string]
+    await createServedFence(stage.client, shop, 'web')
+    const since = new Date()
+    assert.match(await pruneOrphans('--yes'), /waiting for the fences: 1 of 1 Sidecars let go/)
+    assert.equal(conditionOf(await fenceOf(stage.client, shop, 'web'), 'Ready').reason, 'NotServed')
+    const order = (await cluster.auditEvents(since))
+      .filter(({ verb, namespace, code }) => verb === 'delete' && namespace === shop && code < 300)
+      .map(({ resource, name }) => `${resource}/${name}`)
+    assert.equal(order[0], 'sidecars/web', order.join())
     assert.deepEqual(await ownedIds(stage, 'lost'), [])
     assert.deepEqual(await ownedIds(stage, 'kept'), kept)
     assert.match(await pruneOrphans(), /No orphans/)
