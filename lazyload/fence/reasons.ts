@@ -68,8 +68,9 @@ export const FENCE_REASONS = {
   },
   NotServed: {
     means:
-      'Not `Ready`, not `Learning`: label `istio.io/rev` of the fence names a revision that no lazyload module serves any more. Its Sidecar stays as it is. Fences that labels made follow `global.istioRev`, or the label of their namespace, by themselves.',
-    remedy: 'Correct label `istio.io/rev` of the fence, or add its revision to `global.istioRev` of the module.',
+      'Not `Ready`, not `Learning`: no lazyload module serves the fence any more. Either label `istio.io/rev` of the fence names a revision that none serves; its Sidecar stays as it is. Or its SlimeBoot was deleted or serves less than before (the message says which); then the operator has removed its Sidecar before the catch-all went, and what was learned is kept. Fences that labels made follow `global.istioRev`, or the label of their namespace, by themselves.',
+    remedy:
+      'Correct label `istio.io/rev` of the fence, or add its revision to `global.istioRev` of the module; or let a SlimeBoot serve it again, or delete the fence.',
   },
   RevisionTag: {
     means:

@@ -17,6 +17,7 @@ interface Condition {
   readonly type: string
   readonly status: string
   readonly reason: string
+  readonly message: string
   readonly lastTransitionTime?: string
 }
 
@@ -32,8 +33,8 @@ export interface Fence {
   readonly place: FencePlace
   /** The module that serves it, `namespace/name`, where it says so. */
   readonly servedBy: string | undefined
-  /** Its conditions tell of somebody who serves it. */
-  readonly saysServed: boolean
+  /** What its condition Ready says, if it has one: reason and message. */
+  readonly ready: Pick<Condition, 'reason' | 'message'> | undefined
   readonly object: KubeObject
 }
 
@@ -70,7 +71,7 @@ export async function listFences(client: Pick<Client, 'list'>): Promise<Readonly
       {
         place: { namespace: object.metadata.namespace ?? '', revision: object['revision'] as string },
         servedBy: typeof object['servedBy'] === 'string' ? object['servedBy'] : undefined,
-        saysServed: conditionsOf(object).some(({ type, reason }) => type === 'Ready' && reason !== NOT_SERVED),
+        ready: conditionsOf(object).find(({ type }) => type === 'Ready'),
         object,
       },
     ]),
@@ -86,7 +87,7 @@ export async function sayNotServed(client: Pick<Client, 'mergePatch'>, { object 
       condition.status === 'False' && condition.lastTransitionTime !== undefined
         ? condition.lastTransitionTime
         : now.toISOString().replace(/\.\d+Z$/, 'Z')
-    const message = `No lazyload module serves this fence any more: ${why}. It has no Sidecar, so its pods see the whole mesh; what was learned is kept, and it goes on when a SlimeBoot serves it again.`
+    const message = `${TOLD} ${why}. It has no Sidecar, so its pods see the whole mesh; what was learned is kept, and it goes on when a SlimeBoot serves it again.`
     return {
       ...condition,
       status: 'False',
@@ -99,6 +100,14 @@ export async function sayNotServed(client: Pick<Client, 'mergePatch'>, { object 
   const patch = { metadata: { resourceVersion: object.metadata.resourceVersion }, status: { conditions, servedBy: null } }
   await client.mergePatch(refOf(SERVICE_FENCE, object), patch, FIELD_MANAGER, 'status')
 }
+
+/** Whether a fence is still to say that nobody serves it; one that never said anything has nothing to take back. */
+export function isUntold({ ready }: Fence): boolean {
+  // not the whole text: two SlimeBoots that go at once would each correct the other
+  return ready !== undefined && (ready.reason !== NOT_SERVED || !ready.message.startsWith(TOLD))
+}
+
+const TOLD = 'No lazyload module serves this fence any more:'
 
 /** Whatever an older, looser CRD let in. */
 function conditionsOf(fence: KubeObject): readonly Condition[] {

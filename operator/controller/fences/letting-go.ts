@@ -17,7 +17,7 @@ import { FIELD_MANAGER, LEAVING_ANNOTATION } from '../../api/slimeboot.ts'
 import { failureOf, type ReconcileError } from '../../apply/failure.ts'
 import type { Live } from '../../apply/live.ts'
 import { claimedOwner, ownerOf, ownershipOf } from '../../apply/ownership.ts'
-import { type Fence, type FenceSidecar, listFences, listFenceSidecars, sayNotServed } from './fences.ts'
+import { type Fence, type FenceSidecar, isUntold, listFences, listFenceSidecars, sayNotServed } from './fences.ts'
 import { type FencePlace, type Service, serviceOf } from './served.ts'
 
 /** Each lets istiod send its pods the whole mesh, megabytes for each: so many a second that it can merge them, and 1,000 in a minute. */
@@ -271,7 +271,7 @@ export function createLettingGo({ client, live, log, events, operatorDefaults, n
           return finish()
         }
         if (sidecars.length === 0) {
-          const untold = fences.filter(({ saysServed }) => saysServed)
+          const untold = fences.filter(isUntold)
           if (untold.length === 0) return finish()
           const blocked = await writeConditions(untold, going.why)
           return blocked.length > 0 ? { deleted, blocked } : wait(0)
