@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from '../runtime/object.ts'
 import { at, listAt, objectAt, textAt } from './read.ts'
 
 /** Keys of modules of other kinds. */
-const OTHER_KINDS = ['limiter', 'plugin']
+export const OTHER_KINDS = ['limiter', 'plugin']
 
 /** `enable` true, or absent and `fence.enable` true. */
 export function isEnabled(module: unknown): boolean {

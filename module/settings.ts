@@ -87,7 +87,7 @@ export const SETTINGS = {
     means: 'Name of the module: of its objects, and of the Lease of its leader.',
   }),
   mode: setting<GlobalSidecarMode>({
-    places: ['global.misc.global-sidecar-mode', 'global.misc.globalSidecarMode', 'general.globalSidecarMode'],
+    places: ['global.misc.global-sidecar-mode', 'global.misc.globalSidecarMode', 'general.globalSidecarMode', 'globalSidecarMode'],
     fallback: 'namespace',
     standard: 'as `component.globalSidecar.type` says',
     parse: choiceOf(MODES, 'namespace, cluster or no'),
@@ -101,6 +101,14 @@ export const SETTINGS = {
     parse: parsePorts,
     readBy: 'both',
     means: 'Service ports of the applications, as text or numbers. First calls on these ports go through the global-sidecar.',
+  }),
+  namespaces: setting<readonly unknown[]>({
+    places: ['general.namespace'],
+    fallback: [],
+    standard: '`component.globalSidecar.namespace`',
+    parse: parseAnyList,
+    readBy: 'operator',
+    means: 'Mode namespace: namespaces of the applications, each of which gets a global-sidecar.',
   }),
   dispatches: setting<readonly unknown[]>({
     places: ['fence.dispatches', 'general.dispatches'],

@@ -117,6 +117,14 @@ export const WARNING_REASONS = {
     means: 'A key that nothing reads; the message may say what was meant.',
     remedy: 'Correct the name, or leave it if a dispatch template or the module reads it.',
   },
+  NotNeeded: {
+    means: "A key, or an image, of today's upstream chart that means nothing here.",
+    remedy: 'The message says what stands instead. `slimeboot convert` writes the SlimeBoot as one would write it today.',
+  },
+  NotRun: {
+    means: 'A part of a bundle that is no lazyload: this image has no program for it. The lazyload of the bundle runs.',
+    remedy: 'Install that module with its own operator, or remove it from the bundle.',
+  },
   DuplicatePort: { means: 'A wormhole port is listed twice; it is rendered once.', remedy: 'Remove one.' },
   UnknownHostsStay: {
     means:

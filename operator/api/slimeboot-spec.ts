@@ -51,6 +51,10 @@ export interface SlimeBootSpec {
   readonly logSourcePort?: number
   /** Volumes added to the controller's pods. */
   readonly volumes?: readonly { readonly [key: string]: unknown }[] | null
+  /** Another name of `containers.slime.volumeMounts`. */
+  readonly volumeMounts?: readonly { readonly [key: string]: unknown }[] | null
+  /** Environment variables of the container `slime`, beside those that the operator sets. */
+  readonly env?: readonly { readonly [key: string]: unknown }[] | null
   /** Settings of single containers. */
   readonly containers?: {
     /** The controller's container. */
@@ -69,6 +73,8 @@ export interface SlimeBootSpec {
     readonly kind?: string | null
     /** BundleItem runs inside a bundle and has no Deployment of its own. Default Module. */
     readonly mode?: 'Module' | 'BundleItem'
+    /** Another name of `global.misc.global-sidecar-mode`. */
+    readonly globalSidecarMode?: unknown
     /** ClusterRole to bind the module's ServiceAccount to. Default slime-lazyload for lazyload modules; another kind must name one. */
     readonly clusterRole?: string | null
     /** Lazyload settings. */
@@ -97,6 +103,8 @@ export interface SlimeBootSpec {
       readonly globalSidecarMode?: unknown
       /** Service ports of the applications, as text or numbers. Only these are learned. */
       readonly wormholePort?: readonly (number | string)[] | null
+      /** Mode namespace, namespaces of the applications beside those of `component.globalSidecar.namespace`. */
+      readonly namespace?: readonly string[] | null
       /** Where requests for unknown hosts go, by host. With at least one, nothing goes to the global-sidecar that no entry sends there. */
       readonly dispatches?:
         | readonly {

@@ -3,6 +3,7 @@
  * everywhere. Checked on Kubernetes 1.36; optional fields (`.?`) need 1.30.
  * https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
+import { SETTINGS } from '../../module/settings.ts'
 
 export interface Variable {
   readonly name: string
@@ -13,6 +14,9 @@ export interface Variable {
 export function field(path: string, key: string, fallback: string): string {
   return `(has(${path}.${key}) && ${path}.${key} != null ? dyn(${path}.${key}) : dyn(${fallback}))`
 }
+
+/** Modules with namespaces of their own that CEL can look at: it cannot join any number of lists. More need the right for all. */
+export const LISTING_MODULES = 4
 
 /** A text in CEL. JSON's escapes are CEL's too. */
 export function quoted(text: string): string {
@@ -30,7 +34,18 @@ export function specVariables(defaults: { readonly namespace: string; readonly i
     { name: 'pilot', expression: `${field(field('variables.component', 'pilot', '{}'), 'enable', 'false')} == true` },
     { name: 'home', expression: field('variables.spec', 'namespace', quoted(defaults.namespace)) },
     { name: 'mesh', expression: field('variables.spec', 'istioNamespace', quoted(defaults.istioNamespace)) },
-    { name: 'listed', expression: `variables.sidecarOff ? dyn([]) : ${field('variables.sidecar', 'namespace', '[]')}` },
+    { name: 'ownListed', expression: `variables.sidecarOff ? dyn([]) : ${field('variables.sidecar', 'namespace', '[]')}` },
+    { name: 'moduleLists', expression: statements('variables.modules', SETTINGS.namespaces.places) },
+    {
+      name: 'listed',
+      expression: `variables.sidecarOff ? dyn([]) : variables.ownListed${Array.from({ length: LISTING_MODULES }, (_, index) => ` + (size(variables.moduleLists) > ${index} ? variables.moduleLists[${index}] : dyn([]))`).join('')}`,
+    },
+    // operator/spec/mode.ts: today's upstream form has no type; cluster is its default
+    { name: 'hasSidecar', expression: 'has(variables.component.globalSidecar) && variables.component.globalSidecar != null' },
+    {
+      name: 'byDefault',
+      expression: `variables.hasSidecar && !variables.sidecarOff && ${field('variables.sidecar', 'type', 'null')} == null && size(${statements('variables.modules', SETTINGS.mode.places)}) == 0 && size(${statementsAt('variables.modules', 'general.wormholePort')}) > 0`,
+    },
   ]
 }
 

@@ -14,7 +14,7 @@ import {
   SUSPEND_ANNOTATION,
 } from '../api/slimeboot.ts'
 import { SETTINGS } from '../../module/settings.ts'
-import { field, quoted, specVariables, statements } from './cel.ts'
+import { field, LISTING_MODULES, quoted, specVariables, statements } from './cel.ts'
 import { BINDER_ROLE, INSTALL_VERB, INSTALLER_ROLE, LAZYLOAD_CLUSTER_ROLE, PILOT_CLUSTER_ROLE } from './names.ts'
 import { policy, type Validation } from './policy.ts'
 
@@ -70,7 +70,11 @@ function namespacePolicy(defaults: PolicyDefaults): readonly KubeObject[] {
         name: 'statements',
         expression: `${statements('variables.modules', SETTINGS.mode.places)} + (variables.sidecarOff ? [] : [dyn(variables.type)])`,
       },
-      { name: 'cluster', expression: 'variables.statements.exists(s, type(s) == string && string(s).lowerAscii() == "cluster")' },
+      {
+        name: 'cluster',
+        expression:
+          '(variables.byDefault && size(variables.listed) == 0) || variables.statements.exists(s, type(s) == string && string(s).lowerAscii() == "cluster")',
+      },
       { name: 'adopts', expression: `object.metadata.?annotations[?${quoted(ADOPT_ANNOTATION)}].orValue("") == "true"` },
     ],
     validations: [
@@ -87,6 +91,10 @@ function namespacePolicy(defaults: PolicyDefaults): readonly KubeObject[] {
         message: needsAll(
           `spec.component.globalSidecar.namespace lists more than ${CHECKED_NAMESPACES} namespaces, too many to check one by one`,
         ),
+      }),
+      forbidden({
+        expression: `size(variables.moduleLists) <= ${LISTING_MODULES} || variables.everywhere`,
+        message: needsAll(`More than ${LISTING_MODULES} modules list namespaces, too many to check one by one`),
       }),
       forbidden({ expression: allowedIn('variables.home'), messageExpression: missingIn('string(variables.home)') }),
       ...Array.from({ length: CHECKED_NAMESPACES }, (_, index) =>

@@ -42,16 +42,16 @@ function modeVariables(): readonly Variable[] {
       name: `wrongModes${index}`,
       expression: `${statementsAt('variables.modules', place)}.filter(s, ${mode('s')} == "?")`,
     })),
-    { name: 'hasSidecar', expression: 'has(variables.component.globalSidecar) && variables.component.globalSidecar != null' },
     { name: 'type', expression: field('variables.sidecar', 'type', 'null') },
     // The component says the mode unless it is silent and a module says it.
     {
       name: 'typeCounts',
-      expression: 'variables.hasSidecar && !variables.sidecarOff && (variables.type != null || size(variables.said) == 0)',
+      expression:
+        'variables.hasSidecar && !variables.sidecarOff && !variables.byDefault && (variables.type != null || size(variables.said) == 0)',
     },
     {
       name: 'modes',
-      expression: `variables.said.map(s, ${mode('s')}) + (variables.hasSidecar && variables.sidecarOff ? ["none"] : []) + (variables.typeCounts ? [${mode('variables.type')}] : [])`,
+      expression: `variables.said.map(s, ${mode('s')}) + (variables.hasSidecar && variables.sidecarOff ? ["none"] : []) + (variables.typeCounts ? [${mode('variables.type')}] : []) + (variables.byDefault ? [size(variables.listed) > 0 ? "namespaced" : "cluster"] : [])`,
     },
     { name: 'mode', expression: 'size(variables.modes) == 0 ? "none" : variables.modes[0]' },
   ]
@@ -64,7 +64,7 @@ function listVariables(): readonly Variable[] {
     { name: 'wrongNames', expression: `variables.names.filter(n, n == null || !string(n).matches(${quoted(MODULE_NAME)}))` },
     { name: 'namesTwice', expression: twice('variables.names.filter(n, n != null)') },
     { name: 'revision', expression: field('variables.sidecar', 'revision', '""') },
-    { name: 'listedTwice', expression: twice('variables.listed') },
+    { name: 'listedTwice', expression: twice('variables.ownListed') },
     ...SETTINGS.ports.places.flatMap((place, index) => [
       { name: `portLists${index}`, expression: statementsAt('variables.modules', place) },
       { name: `wrongPorts${index}`, expression: portsWhere(index, (port) => `${port} < 1 || ${port} > 65535`) },

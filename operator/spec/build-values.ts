@@ -8,9 +8,20 @@ import { moduleConfig } from './module-config.ts'
 import { resolveMode } from './mode.ts'
 import { nameOf, processOf } from '../../module/element.ts'
 import { parsePort } from '../../module/parse.ts'
-import { clusterRoleOf, dispatchesOf, enabledModules, hasFence, portsOf, runBy, settingOf } from './modules.ts'
+import {
+  clusterRoleOf,
+  dispatchesOf,
+  enabledModules,
+  hasFence,
+  isForeignItem,
+  listedNamespaces,
+  portsOf,
+  runBy,
+  settingOf,
+} from './modules.ts'
 import { podPorts } from './pod-ports.ts'
 import { pruneNulls } from './prune-nulls.ts'
+import { isUpstreamApplication, upstreamRevision } from './upstream.ts'
 import { at, listAt, numberAt, objectAt, textAt, textOrNumberAt } from '../../module/read.ts'
 import type {
   ControllerValues,
@@ -57,7 +68,9 @@ export function buildValues(boot: KubeObject, options: ValuesOptions = {}): Valu
     mode,
     shape,
     controller: controllerValues(raw),
-    modules: enabledModules(raw).map(({ module }) => moduleValues(module, raw, mode)),
+    modules: enabledModules(raw)
+      .filter(({ module }) => !isForeignItem(module))
+      .map(({ module }) => moduleValues(module, raw, mode)),
     ports,
     globalSidecars,
     globalSidecar: globalSidecarValues(raw),
@@ -105,7 +118,8 @@ function controllerValues(raw: JsonObject): ControllerValues {
       logSourcePort: logSourceServicePort(raw),
     },
     volumes: listAt(raw, 'volumes'),
-    volumeMounts: listAt(raw, 'containers', 'slime', 'volumeMounts'),
+    volumeMounts: [...listAt(raw, 'containers', 'slime', 'volumeMounts'), ...listAt(raw, 'volumeMounts')],
+    env: listAt(raw, 'env'),
   }
 }
 
@@ -149,14 +163,14 @@ function dispatchValues(dispatch: Json, path: string, raw: JsonObject): Dispatch
 
 function places(raw: JsonObject, mode: Mode, namespace: string, istioNamespace: string): GlobalSidecarPlace[] {
   if (mode === 'cluster') return [{ namespace, filterNamespace: istioNamespace }]
-  const namespaces = new Set(listAt(raw, 'component', 'globalSidecar', 'namespace').map(String))
+  const namespaces = new Set(listedNamespaces(raw).map(({ name }) => String(name)))
   return [...namespaces].map((each) => ({ namespace: each, filterNamespace: each }))
 }
 
 function globalSidecarValues(raw: JsonObject): GlobalSidecarValues {
   const component = objectAt(raw, 'component', 'globalSidecar')
-  const image = imageOf(at(component, 'image'))
-  const revision = textAt(component, 'revision')
+  const image = isUpstreamApplication(at(component, 'image')) ? undefined : imageOf(at(component, 'image'))
+  const revision = textAt(component, 'revision') ?? upstreamRevision(component)
   const priorityClassName = textAt(component, 'priorityClassName')
   return {
     ...(image === undefined ? {} : { image }),

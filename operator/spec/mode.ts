@@ -1,7 +1,7 @@
 /** The mode: where global-sidecars run, from every place and in every spelling in which a SlimeBoot says so. */
 import { type GlobalSidecarMode, MODES } from '../../module/settings.ts'
 import { isJsonObject, type JsonObject } from '../../runtime/object.ts'
-import { enabledModules, settingOf } from './modules.ts'
+import { enabledModules, listedNamespaces, settingOf } from './modules.ts'
 import { problem, type Problem, show } from './problems.ts'
 import { at } from '../../module/read.ts'
 import type { Mode } from './values.ts'
@@ -64,6 +64,9 @@ function componentStatements(spec: JsonObject, problems: Problem[]): Statement[]
   const type = at(component, 'type')
   const saidElsewhere = enabledModules(spec).some(({ module }) => settingOf(module, 'mode').said !== undefined)
   if (type === undefined && saidElsewhere) return []
+  // today's upstream form has no type: cluster is its default
+  if (type === undefined && isTodaysForm(spec))
+    return [{ path: `${SIDECAR}.type`, value: undefined, mode: listedNamespaces(spec).length > 0 ? 'namespaced' : 'cluster' }]
   const statement = state(`${SIDECAR}.type`, type, 'namespaced or cluster', problems)
   return statement === undefined ? [] : [statement]
 }
@@ -73,4 +76,9 @@ function state(path: string, value: unknown, choices: string, problems: Problem[
   if (mode !== undefined) return { path, value, mode }
   problems.push(problem(path, `must be ${choices}, got ${show(value)}.`))
   return undefined
+}
+
+/** A module that says its ports under `general`, as upstream's do since v0.4. */
+function isTodaysForm(spec: JsonObject): boolean {
+  return enabledModules(spec).some(({ module }) => at(module, 'general', 'wormholePort') !== undefined)
 }

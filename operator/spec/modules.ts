@@ -1,6 +1,6 @@
 /** Modules of a spec: which are enabled, with which role, and what they say. Reads any JSON without throwing. */
 import { chooseItem, withBundle } from '../../module/bundle.ts'
-import { isBundle, isEnabled, isLazyload, nameOf } from '../../module/element.ts'
+import { isBundle, isEnabled, isLazyload, nameOf, OTHER_KINDS } from '../../module/element.ts'
 import { listAt, objectAt, textAt } from '../../module/read.ts'
 import { readSettings, type Said, valueAt } from '../../module/setting.ts'
 import { SETTINGS, type SettingValues } from '../../module/settings.ts'
@@ -21,6 +21,16 @@ export function allModules(spec: JsonObject): PlacedModule[] {
 /** The enabled ones. */
 export function enabledModules(spec: JsonObject): PlacedModule[] {
   return allModules(spec).filter(({ module }) => isEnabled(module))
+}
+
+/** What a module says that it is, or the key that tells. */
+export function kindOf(module: JsonObject): string {
+  return textAt(module, 'kind') ?? OTHER_KINDS.find((key) => isJsonObject(module[key])) ?? 'lazyload'
+}
+
+/** An item of a bundle that no program of ours runs, and that names no role with which another would. */
+export function isForeignItem(module: JsonObject): boolean {
+  return textAt(module, 'mode') === 'BundleItem' && !isLazyload(module) && textAt(module, 'clusterRole') === undefined
 }
 
 /** ClusterRole to bind, or undefined when the module must name one. */
@@ -54,11 +64,29 @@ export function dispatchesOf(module: JsonObject): { readonly path: string; reado
   return listOf(module, 'dispatches')
 }
 
-function listOf(module: JsonObject, name: 'ports' | 'dispatches'): { readonly path: string; readonly entries: readonly Json[] } {
+function listOf(
+  module: JsonObject,
+  name: 'ports' | 'dispatches' | 'namespaces',
+): { readonly path: string; readonly entries: readonly Json[] } {
   const { places } = SETTINGS[name]
   const path = places.find((place) => valueAt(module, place) !== undefined) ?? places[0]
   const value = valueAt(module, path)
   return { path, entries: Array.isArray(value) ? (value as readonly Json[]) : [] }
+}
+
+/** Namespaces that get a global-sidecar in mode namespaced, as written, each with its path: of the component, and of modules. */
+export function listedNamespaces(spec: JsonObject): readonly { readonly path: string; readonly name: Json }[] {
+  const ofComponent = listAt(spec, 'component', 'globalSidecar', 'namespace').map((name, index) => ({
+    path: `spec.component.globalSidecar.namespace[${index}]`,
+    name,
+  }))
+  const ofModules = enabledModules(spec).flatMap(({ path, module }) => {
+    const list = listOf(module, 'namespaces')
+    return list.entries.map((name, index) => ({ path: `${path}.${list.path}[${index}]`, name }))
+  })
+  // the same list may stand in both
+  const known = new Set(ofComponent.map(({ name }) => name))
+  return [...ofComponent, ...ofModules.filter(({ name }) => !known.has(name))]
 }
 
 /** The module that a bundle finds under a name: the operator writes every one that is no bundle, and of a name the enabled one. */

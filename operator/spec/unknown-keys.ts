@@ -7,6 +7,7 @@ import { allModules, dispatchesOf } from './modules.ts'
 import { memberSchema } from './prune-nulls.ts'
 import { child, show, warning, type Warning } from './problems.ts'
 import { textAt } from '../../module/read.ts'
+import { upstreamNote } from './upstream.ts'
 
 const MAX_WARNINGS = 100
 
@@ -44,6 +45,8 @@ function walk(value: unknown, schema: CrdSchema, path: string, warnings: Warning
 }
 
 function unknownKey(key: string, path: string, siblings: readonly string[]): Warning {
+  const note = upstreamNote(child(path, key))
+  if (note !== undefined) return warning('NotNeeded', child(path, key), note)
   const meant = closest(key, siblings)
   return warning('UnknownKey', child(path, key), `is not a known key.${meant === undefined ? '' : ` Did you mean ${show(meant)}?`}`)
 }

@@ -2,7 +2,7 @@
 import { isJsonObject, type JsonObject, type KubeObject } from '../../runtime/object.ts'
 import { mergedSpec, shapeOf, type ValuesOptions } from './build-values.ts'
 import type { CheckInput, ErrorCheck, WarningCheck } from './checks/check.ts'
-import { controllerPorts, miscSettings, programs, volumeMounts, volumes } from './checks/controller.ts'
+import { controllerPorts, environment, miscSettings, programs, volumeMounts, volumes } from './checks/controller.ts'
 import { meshRoot, modes, namespaceList, pilotNamespace, replicas, revision } from './checks/global-sidecar.ts'
 import { bundleItems, clusterRoles, images, moduleNames, namespaces } from './checks/names.ts'
 import { dispatches, repeatedDomains, wormholePorts } from './checks/ports.ts'
@@ -16,6 +16,8 @@ import {
   unknownHosts,
   unlikelyClusters,
   unusedSettings,
+  notRun,
+  upstreamImage,
 } from './checks/warnings.ts'
 import { quantities } from './checks/resources.ts'
 import { resolveMode } from './mode.ts'
@@ -50,6 +52,7 @@ const ERROR_CHECKS: readonly ErrorCheck[] = [
   repeatedDomains,
   volumes,
   volumeMounts,
+  environment,
   miscSettings,
   programs,
 ]
@@ -63,6 +66,8 @@ const WARNING_CHECKS: readonly WarningCheck[] = [
   pilotTooOld,
   hiddenHosts,
   unusedSettings,
+  notRun,
+  upstreamImage,
 ]
 
 /** Deeper JSON is refused: what reads a spec later may recurse. */

@@ -49,6 +49,8 @@ export interface ControllerValues {
   readonly service: { readonly type: string; readonly port: number; readonly logSourcePort: number }
   readonly volumes: readonly Json[]
   readonly volumeMounts: readonly Json[]
+  /** After the operator's own. */
+  readonly env: readonly Json[]
 }
 
 export interface ModuleValues {

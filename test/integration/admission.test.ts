@@ -259,6 +259,9 @@ test('however a spec is written, it gets no object into a namespace and no role 
       mode: fc.oneof(absent, mode),
       misc: fc.oneof(absent, mode),
       general: fc.oneof(absent, mode),
+      own: fc.oneof(absent, mode),
+      todays: fc.boolean(),
+      lists: fc.oneof(absent, fc.uniqueArray(fc.constantFrom('app-1', 'app-2', 'team'))),
       clusterRole: fc.oneof(absent, fc.constantFrom(null, 'slime-lazyload', 'their-role')),
     },
     { requiredKeys: [] },
@@ -280,13 +283,14 @@ test('however a spec is written, it gets no object into a namespace and no role 
         JSON.stringify(
           validSpec({
             ...(home === undefined ? {} : { namespace: home }),
-            module: modules.map(({ enable, fence, mode: said, misc, general, clusterRole }, index) => ({
+            module: modules.map(({ enable, fence, mode: said, misc, general, own, todays, lists, clusterRole }, index) => ({
               ...lazyload({ name: `module-${index}` }),
               enable,
               clusterRole,
-              fence: { enable: fence, wormholePort: ['9080'] },
+              fence: { enable: fence, ...(todays === true ? {} : { wormholePort: ['9080'] }) },
+              globalSidecarMode: own,
               global: { misc: { 'global-sidecar-mode': said, globalSidecarMode: misc } },
-              general: { globalSidecarMode: general },
+              general: { globalSidecarMode: general, namespace: lists, ...(todays === true ? { wormholePort: ['9080'] } : {}) },
             })) as unknown as JsonObject[],
             component: {
               globalSidecar: { ...sidecar, image: { repository: 'p' } },

@@ -10,6 +10,8 @@ import type { CheckInput } from './check.ts'
 /** Volume of the module's configuration, which the operator adds. */
 const CONFIG_VOLUME = 'config-volume'
 const CONFIG_PATH = '/etc/slime/config'
+/** What the rendered pod tells the program about itself (templates/module/deployment.yaml.hbs). */
+const OUR_VARIABLES: ReadonlySet<string> = new Set(['WATCH_NAMESPACE', 'POD_NAME', 'OPERATOR_NAME', 'LAZYLOAD_NAMESPACES'])
 /** containerPort `http`. */
 const HTTP_PORT = 80
 
@@ -51,8 +53,10 @@ export function volumes({ spec }: CheckInput): Problem[] {
 export function volumeMounts({ spec }: CheckInput): Problem[] {
   const known = new Set([CONFIG_VOLUME, ...listAt(spec, 'volumes').map((volume) => textAt(volume, 'name'))])
   const paths = new Map([[CONFIG_PATH, "the module's configuration"]])
-  return objects(listAt(spec, 'containers', 'slime', 'volumeMounts')).flatMap(({ value, index }) => {
-    const path = `spec.containers.slime.volumeMounts[${index}]`
+  const lists = [['containers', 'slime', 'volumeMounts'], ['volumeMounts']]
+  const mounts = lists.flatMap((keys) => objects(listAt(spec, ...keys)).map((each) => ({ ...each, list: `spec.${keys.join('.')}` })))
+  return mounts.flatMap(({ value, index, list }) => {
+    const path = `${list}[${index}]`
     const name = textAt(value, 'name')
     const mountPath = textAt(value, 'mountPath') ?? ''
     const problems: Problem[] = []
@@ -64,6 +68,22 @@ export function volumeMounts({ spec }: CheckInput): Problem[] {
       problems.push(problem(`${path}.mountPath`, `is ${show(mountPath)}, where ${earlier} is mounted. Choose another folder.`))
     else paths.set(mountPath, path)
     return problems
+  })
+}
+
+/** Of the container; those that the operator sets itself cannot be set twice. */
+export function environment({ spec }: CheckInput): Problem[] {
+  const first = new Map<string, number>()
+  return objects(listAt(spec, 'env')).flatMap(({ value, index }) => {
+    const path = `spec.env[${index}].name`
+    const name = textAt(value, 'name')
+    if (name === undefined || !/^[-._a-zA-Z][-._a-zA-Z0-9]*$/.test(name))
+      return [problem(path, `must be the name of an environment variable, got ${show(name)}.`)]
+    if (OUR_VARIABLES.has(name)) return [problem(path, `must not be ${show(name)}, which the operator sets. Remove it.`)]
+    const earlier = first.get(name)
+    if (earlier !== undefined) return [problem(path, `is ${show(name)}, the name of spec.env[${earlier}] too. Write it once.`)]
+    first.set(name, index)
+    return []
   })
 }
 

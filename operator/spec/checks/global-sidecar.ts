@@ -1,7 +1,8 @@
 /** Checks on the global-sidecar and the pilot: mode, namespaces, what would collide with Istio's own objects. */
 import { resolveMode } from '../mode.ts'
+import { listedNamespaces } from '../modules.ts'
 import { problem, type Problem, show } from '../problems.ts'
-import { at, listAt, numberAt, textAt } from '../../../module/read.ts'
+import { at, numberAt, textAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
 
 const LIST = 'spec.component.globalSidecar.namespace'
@@ -14,19 +15,19 @@ export function modes({ spec }: CheckInput): readonly Problem[] {
 
 export function namespaceList({ spec, mode, facts }: CheckInput): Problem[] {
   if (mode !== 'namespaced') return []
-  const list = listAt(spec, 'component', 'globalSidecar', 'namespace')
+  const list = listedNamespaces(spec)
   if (list.length === 0)
     return [problem(LIST, 'is required for type namespaced. List the namespaces of the applications, or write type: cluster.')]
   const problems: Problem[] = []
-  const first = new Map<unknown, number>()
-  for (const [index, name] of list.entries()) {
+  const first = new Map<unknown, string>()
+  for (const { path, name } of list) {
     const earlier = first.get(name)
-    if (earlier === undefined) first.set(name, index)
-    else problems.push(problem(`${LIST}[${index}]`, `is ${show(name)}, as ${LIST}[${earlier}] is. Remove one of them.`))
+    if (earlier === undefined) first.set(name, path)
+    else problems.push(problem(path, `is ${show(name)}, as ${earlier} is. Remove one of them.`))
     if (name === facts.rootNamespace) {
       problems.push(
         problem(
-          `${LIST}[${index}]`,
+          path,
           `must not be ${show(name)}, the mesh's root namespace: an EnvoyFilter there reaches the whole mesh. Remove it, or write type: cluster.`,
         ),
       )

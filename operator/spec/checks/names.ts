@@ -2,9 +2,9 @@
 import { isJsonObject } from '../../../runtime/object.ts'
 import { imageOf } from '../build-values.ts'
 import { nameOf } from '../../../module/element.ts'
-import { clusterRoleOf } from '../modules.ts'
+import { clusterRoleOf, isForeignItem, listedNamespaces } from '../modules.ts'
 import { problem, type Problem, show } from '../problems.ts'
-import { at, listAt, textAt } from '../../../module/read.ts'
+import { at, textAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
 
 /** Names of a Service (RFC 1035) and of a namespace (RFC 1123): https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */
@@ -56,8 +56,8 @@ export function moduleNames({ spec, modules }: CheckInput): Problem[] {
 
 export function namespaces({ spec, mode }: CheckInput): Problem[] {
   const single = ['namespace', 'istioNamespace'].map((key): [string, unknown] => [`spec.${key}`, at(spec, key)])
-  const listed = mode === 'namespaced' ? listAt(spec, 'component', 'globalSidecar', 'namespace') : []
-  const list = listed.map((value, index): [string, unknown] => [`spec.component.globalSidecar.namespace[${index}]`, value])
+  const listed = mode === 'namespaced' ? listedNamespaces(spec) : []
+  const list = listed.map(({ path, name }): [string, unknown] => [path, name])
   return [...single, ...list].flatMap(([path, value]) =>
     typeof value === 'string' && LABEL.test(value) ? [] : [problem(path, `${LABEL_WORDS}), got ${show(value)}.`)],
   )
@@ -103,6 +103,7 @@ export function images({ spec, mode, shape }: CheckInput): Problem[] {
 /** Another kind of module must name the role that an administrator made for it; nobody gets cluster-admin (design 6). */
 export function clusterRoles({ modules }: CheckInput): Problem[] {
   return modules.flatMap(({ path, module }) => {
+    if (isForeignItem(module)) return []
     const role = clusterRoleOf(module)
     const place = `${path}.clusterRole`
     if (role === undefined) {

@@ -3,9 +3,10 @@ import type { WarningReason } from '../../api/reasons.ts'
 import { unknownHostsOf } from '../build-values.ts'
 import { GLOBAL_SIDECAR_CLUSTER } from '../dispatch-cluster.ts'
 import { hiddenFrom } from '../export-to.ts'
-import { isLazyload } from '../../../module/element.ts'
+import { isLazyload, nameOf } from '../../../module/element.ts'
 import { parsePort } from '../../../module/parse.ts'
-import { dispatchesOf, hasFence, portsOf, settingOf } from '../modules.ts'
+import { dispatchesOf, hasFence, portsOf, isForeignItem, kindOf, settingOf } from '../modules.ts'
+import { isUpstreamApplication } from '../upstream.ts'
 import { show, warning, type Warning } from '../problems.ts'
 import { at, listAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
@@ -164,6 +165,34 @@ export function pilotTooOld({ shape, mode, facts }: CheckInput): Warning[] {
       'PilotTooOld',
       'spec.component.pilot',
       `is istiod 1.7, which does not run on Kubernetes ${version.major}.${version.minor}: it needs APIs removed in 1.22. Remove component.pilot to use the mesh's own istiod.`,
+    ),
+  ]
+}
+
+/** Parts of a bundle that this image has no program for. */
+export function notRun({ modules }: CheckInput): Warning[] {
+  return modules.flatMap(({ path, module }) =>
+    isForeignItem(module)
+      ? [
+          warning(
+            'NotRun',
+            path,
+            `is ${show(nameOf(module))} of kind ${show(kindOf(module))}, which is no lazyload: it does not run, the rest of its bundle does.`,
+          ),
+        ]
+      : [],
+  )
+}
+
+/** Upstream's image would take the place of the proxy. */
+export function upstreamImage({ spec, mode, shape }: CheckInput): Warning[] {
+  const image = at(spec, 'component', 'globalSidecar', 'image')
+  if (mode === 'none' || shape === 'pilot' || !isUpstreamApplication(image)) return []
+  return [
+    warning(
+      'NotNeeded',
+      'spec.component.globalSidecar.image',
+      "is upstream's application beside a proxy. Here the global-sidecar is a proxy of the mesh itself, with the image that Istio's injection gives it.",
     ),
   ]
 }
