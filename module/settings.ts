@@ -118,6 +118,13 @@ export const SETTINGS = {
     readBy: 'operator',
     means: 'Where requests for unknown hosts go, by host.',
   }),
+  passthroughByDefault: setting({
+    places: ['general.passthroughByDefault'],
+    ...flagOr<boolean>(false),
+    readBy: 'operator',
+    means:
+      'Requests for hosts that neither the proxy nor a dispatch knows go to `PassthroughCluster` instead of the global-sidecar: nothing is learned from them.',
+  }),
   source: setting<MetricSource>({
     places: ['global.misc.metric_source_type', 'global.misc.metricSourceType', 'general.metricSourceType'],
     fallback: 'prometheus',

@@ -90,6 +90,8 @@ export interface SlimeBootSpec {
             readonly name?: number | string
             /** Hosts, exact, `*.suffix`, `prefix.*` or `*`. Required; each once per port. */
             readonly domains?: readonly string[] | null
+            /** Regular expression (RE2) of hosts, beside or instead of `domains`. */
+            readonly domainRegex?: string | null
             /** An Istio cluster, `_GLOBAL_SIDECAR`, `PassthroughCluster` or a template over `.Values`. Required. */
             readonly cluster?: string | null
             readonly [key: string]: unknown
@@ -112,11 +114,15 @@ export interface SlimeBootSpec {
             readonly name?: number | string
             /** Hosts, exact, `*.suffix`, `prefix.*` or `*`. Required; each once per port. */
             readonly domains?: readonly string[] | null
+            /** Regular expression (RE2) of hosts, beside or instead of `domains`. */
+            readonly domainRegex?: string | null
             /** An Istio cluster, `_GLOBAL_SIDECAR`, `PassthroughCluster` or a template over `.Values`. Required. */
             readonly cluster?: string | null
             readonly [key: string]: unknown
           }[]
         | null
+      /** Requests for hosts that neither the proxy nor a dispatch knows go to `PassthroughCluster` instead of the global-sidecar. Default false. */
+      readonly passthroughByDefault?: unknown
       /** What calls are learned from: `prometheus` or `accesslog`. Default `prometheus`. Another name of `global.misc.metric_source_type`. */
       readonly metricSourceType?: unknown
       /** Mode cluster: namespace of the global-sidecar. Default `spec.namespace`. */

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { messageOf } from '../../runtime/errors.ts'
 import { VERSION } from '../version.ts'
+import { convertCommand } from './convert.ts'
 import { diffCommand } from './diff.ts'
 import { preflightCommand } from './preflight.ts'
 import { pruneOrphansCommand } from './prune-orphans.ts'
@@ -14,6 +15,7 @@ const program = new Command('slimeboot')
   .version(VERSION)
   .showHelpAfterError('(see --help)')
   .addCommand(templateCommand())
+  .addCommand(convertCommand())
   .addCommand(diffCommand())
   .addCommand(preflightCommand())
   .addCommand(statusCommand())

@@ -54,7 +54,8 @@ function forwards({ shape, globalSidecar }: Values): boolean {
  */
 function portContext({ port, dispatches }: WormholePort, values: Values) {
   const stock = values.shape === 'stock'
-  const all = dispatches.length === 0 ? [DEFAULT_VHOST] : dispatches
+  const byDomain = dispatches.filter(({ domains }) => domains.length > 0)
+  const all = byDomain.length === 0 ? [DEFAULT_VHOST] : byDomain
   const handOn = forwards(values) && all.some(takesTheRest)
   const vhosts = handOn ? all.map(withoutTheRest).filter(({ domains }) => domains.length > 0) : all
   const names = [...new Set(vhosts.map(({ name }) => name))]
@@ -67,6 +68,11 @@ function portContext({ port, dispatches }: WormholePort, values: Values) {
       cluster: cluster ?? null,
       toGlobalSidecar: cluster === undefined,
     })),
+    regexRoutes: regexRoutes(dispatches, [
+      ...ALLOWED_VHOSTS,
+      BLOCKED_VHOST,
+      ...all.filter(({ domains }) => domains.includes('*')).map(({ name }) => name),
+    ]),
     removed: stock ? [...ALLOWED_VHOSTS, BLOCKED_VHOST] : [ALLOWED_VHOSTS[0], BLOCKED_VHOST],
     guarded: stock ? [...new Set([...ALLOWED_VHOSTS, BLOCKED_VHOST, DEFAULT_VHOST.name, ...names])] : names,
   }
@@ -82,6 +88,14 @@ const DEFAULT_VHOST: DispatchValues = { name: 'to_global_sidecar', domains: ['*'
 
 /** Names of virtual hosts that no dispatch has. */
 export const OWN_VHOSTS: ReadonlySet<string> = new Set([...ALLOWED_VHOSTS, BLOCKED_VHOST, DEFAULT_VHOST.name])
+
+/** For each virtual host with the domain `*` the routes by regular expression, the last one first: each is inserted before the others. */
+function regexRoutes(dispatches: readonly DispatchValues[], vhosts: readonly string[]) {
+  const routes = dispatches.flatMap(({ name, domainRegex, cluster }) =>
+    domainRegex === undefined ? [] : [{ name, regex: domainRegex, cluster: cluster ?? null, toGlobalSidecar: cluster === undefined }],
+  )
+  return [...new Set(vhosts)].flatMap((vhost) => routes.toReversed().map((route) => ({ vhost, ...route })))
+}
 
 /** Whether it sends every host that nothing else names to the global-sidecar. */
 function takesTheRest({ domains, cluster }: DispatchValues): boolean {

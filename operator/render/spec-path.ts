@@ -84,6 +84,7 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
     copied(`${CONTAINER}.securityContext`, 'spec.containerSecurityContext'),
     made(`${CONTAINER}.ports[1]`, () => 'spec.healthProbePort'),
     made(`${CONTAINER}.ports[2]`, () => 'spec.logSourcePort'),
+    appended(`${CONTAINER}.env`, 3, 'spec.env'),
     appended(`${CONTAINER}.volumeMounts`, 1, 'spec.containers.slime.volumeMounts'),
     appended(`${POD}.volumes`, 1, 'spec.volumes'),
     copied(`${POD}.securityContext`, 'spec.podSecurityContext'),

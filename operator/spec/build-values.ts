@@ -9,6 +9,7 @@ import { resolveMode } from './mode.ts'
 import { nameOf, processOf } from '../../module/element.ts'
 import { parsePort } from '../../module/parse.ts'
 import {
+  clusterNamespace,
   clusterRoleOf,
   dispatchesOf,
   enabledModules,
@@ -142,7 +143,10 @@ function wormholePorts(raw: JsonObject): WormholePort[] {
   const byPort = new Map<number, DispatchValues[]>()
   for (const { path, module } of enabledModules(raw)) {
     const { path: place, entries } = dispatchesOf(module)
-    const dispatches = entries.map((dispatch, index) => dispatchValues(dispatch, `${path}.${place}[${index}]`, raw))
+    const dispatches = withPassthrough(
+      entries.map((dispatch, index) => dispatchValues(dispatch, `${path}.${place}[${index}]`, raw)),
+      module,
+    )
     const ports = new Set(portsOf(module).entries.map(parsePort))
     for (const port of ports) {
       if (port !== undefined) byPort.set(port, [...(byPort.get(port) ?? []), ...dispatches])
@@ -154,15 +158,24 @@ function wormholePorts(raw: JsonObject): WormholePort[] {
 function dispatchValues(dispatch: Json, path: string, raw: JsonObject): DispatchValues {
   const { cluster, problems } = dispatchCluster(textAt(dispatch, 'cluster') ?? '', `${path}.cluster`, raw)
   if (problems.length > 0) throw new InvalidSpecError(problems)
+  const domainRegex = textAt(dispatch, 'domainRegex')
   return {
     name: textOrNumberAt(dispatch, 'name'),
     domains: listAt(dispatch, 'domains').map(String),
     cluster,
+    ...(domainRegex === undefined || domainRegex === '' ? {} : { domainRegex }),
   }
 }
 
+/** `general.passthroughByDefault`: what no dispatch names leaves as if there were no lazyload. */
+function withPassthrough(dispatches: readonly DispatchValues[], module: JsonObject): readonly DispatchValues[] {
+  const named = dispatches.some(({ domains }) => domains.includes('*'))
+  if (!settingOf(module, 'passthroughByDefault').value || named) return dispatches
+  return [...dispatches, { name: 'pass_through', domains: ['*'], cluster: 'PassthroughCluster' }]
+}
+
 function places(raw: JsonObject, mode: Mode, namespace: string, istioNamespace: string): GlobalSidecarPlace[] {
-  if (mode === 'cluster') return [{ namespace, filterNamespace: istioNamespace }]
+  if (mode === 'cluster') return [{ namespace: String(clusterNamespace(raw) ?? namespace), filterNamespace: istioNamespace }]
   const namespaces = new Set(listedNamespaces(raw).map(({ name }) => String(name)))
   return [...namespaces].map((each) => ({ namespace: each, filterNamespace: each }))
 }

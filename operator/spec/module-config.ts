@@ -10,7 +10,7 @@ import { SETTINGS } from '../../module/settings.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
 import { goJson } from './go-json.ts'
 import { CONTROLLER_MODE, parseMode } from './mode.ts'
-import { allModules, enabledModules, runBy, settingOf } from './modules.ts'
+import { allModules, clusterNamespace, enabledModules, runBy, settingOf } from './modules.ts'
 import { podPorts } from './pod-ports.ts'
 import type { Mode } from './values.ts'
 
@@ -48,12 +48,20 @@ function derived(module: JsonObject, spec: JsonObject, mode: Mode): readonly { r
     const setting = settingOf(seen, name)
     return setting.said !== undefined || said === undefined || said === setting.value ? undefined : [SETTINGS[name].places[0], said]
   }
+  // in mode cluster the program looks for the global-sidecar here
+  const home =
+    mode === 'cluster' && settingOf(seen, 'clusterGsNamespace').said === undefined
+      ? textAt({ of: clusterNamespace(spec) ?? null }, 'of')
+      : undefined
+  const slime = settingOf(seen, 'slimeNamespace')
+  const readHome = slime.said === undefined ? textAt(spec, 'namespace') : slime.value
   return [
     read.said !== undefined || read.value === CONTROLLER_MODE[mode]
       ? undefined
       : ([SETTINGS.mode.places[0], CONTROLLER_MODE[mode]] as const),
     namespaceOf('istioNamespace', textAt(spec, 'istioNamespace')),
     namespaceOf('slimeNamespace', textAt(spec, 'namespace')),
+    home === undefined || home === readHome ? undefined : ([SETTINGS.clusterGsNamespace.places[0], home] as const),
     aux.said !== undefined || aux.value?.port === probe ? undefined : ([SETTINGS.auxAddress.places[0], `:${probe}`] as const),
     log.said !== undefined || log.value.port === logSource ? undefined : ([SETTINGS.logSourceAddress.places[0], `:${logSource}`] as const),
   ].flatMap((each) => (each === undefined ? [] : [{ place: each[0], value: each[1] }]))

@@ -1,7 +1,7 @@
 /** Modules of a spec: which are enabled, with which role, and what they say. Reads any JSON without throwing. */
 import { chooseItem, withBundle } from '../../module/bundle.ts'
 import { isBundle, isEnabled, isLazyload, nameOf, OTHER_KINDS } from '../../module/element.ts'
-import { listAt, objectAt, textAt } from '../../module/read.ts'
+import { at, listAt, objectAt, textAt } from '../../module/read.ts'
 import { readSettings, type Said, valueAt } from '../../module/setting.ts'
 import { SETTINGS, type SettingValues } from '../../module/settings.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
@@ -87,6 +87,12 @@ export function listedNamespaces(spec: JsonObject): readonly { readonly path: st
   // the same list may stand in both
   const known = new Set(ofComponent.map(({ name }) => name))
   return [...ofComponent, ...ofModules.filter(({ name }) => !known.has(name))]
+}
+
+/** In mode cluster the namespace of the global-sidecar, as written: the first module that says it decides, else it is that of the modules. */
+export function clusterNamespace(spec: JsonObject): Json | undefined {
+  const said = enabledModules(spec).flatMap(({ module }) => settingOf(module, 'clusterGsNamespace').said?.value ?? [])
+  return (said[0] as Json | undefined) ?? at(spec, 'namespace')
 }
 
 /** The module that a bundle finds under a name: the operator writes every one that is no bundle, and of a name the enabled one. */

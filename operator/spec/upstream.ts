@@ -6,7 +6,7 @@ import { type Json, isJsonObject } from '../../runtime/object.ts'
 import { textAt } from '../../module/read.ts'
 
 /** By path without indexes. Each sentence follows the path. */
-const NOTES: ReadonlyMap<string, string> = new Map([
+export const NOTES: ReadonlyMap<string, string> = new Map([
   ['spec.module[].general.enableShortDomain', 'is not needed: short names are understood as their callers mean them.'],
   [
     'spec.module[].general.disableIpv4Passthrough',

@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject, type KubeObject } from '../../runtime/ob
 import { mergedSpec, shapeOf, type ValuesOptions } from './build-values.ts'
 import type { CheckInput, ErrorCheck, WarningCheck } from './checks/check.ts'
 import { controllerPorts, environment, miscSettings, programs, volumeMounts, volumes } from './checks/controller.ts'
-import { meshRoot, modes, namespaceList, pilotNamespace, replicas, revision } from './checks/global-sidecar.ts'
+import { clusterNamespaces, meshRoot, modes, namespaceList, pilotNamespace, replicas, revision } from './checks/global-sidecar.ts'
 import { bundleItems, clusterRoles, images, moduleNames, namespaces } from './checks/names.ts'
 import { dispatches, repeatedDomains, wormholePorts } from './checks/ports.ts'
 import {
@@ -43,6 +43,7 @@ const ERROR_CHECKS: readonly ErrorCheck[] = [
   pilotNamespace,
   bundleItems,
   clusterRoles,
+  clusterNamespaces,
   replicas,
   revision,
   controllerPorts,

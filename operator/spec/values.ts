@@ -73,6 +73,8 @@ export interface WormholePort {
 
 export interface DispatchValues {
   readonly name: string
+  /** RE2: requests whose host matches go to the cluster too, before what `domains` say. */
+  readonly domainRegex?: string
   readonly domains: readonly string[]
   /** Final cluster text, Go template already run, or undefined for `_GLOBAL_SIDECAR`: the global-sidecar's cluster of the port at hand. */
   readonly cluster: string | undefined

@@ -158,14 +158,14 @@ for (const [index, spec] of FENCES.entries()) {
 }
 
 test('short names and status subresources are served', async () => {
-  for (const [group, plural, short] of [
-    ['config.netease.com', 'slimeboots', 'sb'],
-    ['microservice.slime.io', 'servicefences', 'svf'],
+  for (const [group, plural, shortNames] of [
+    ['config.netease.com', 'slimeboots', ['sb', 'slb']],
+    ['microservice.slime.io', 'servicefences', ['svf']],
   ] as const) {
     const { body } = await cluster.request('GET', `/apis/${group}/v1alpha1`)
     const resources = body.resources as { name: string; shortNames?: string[] }[]
     assert.deepEqual(resources.map(({ name }) => name).toSorted(), [plural, `${plural}/status`])
-    assert.deepEqual(resources.find(({ name }) => name === plural)?.shortNames, [short])
+    assert.deepEqual(resources.find(({ name }) => name === plural)?.shortNames, shortNames)
   }
 })
 

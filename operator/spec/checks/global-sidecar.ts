@@ -1,6 +1,6 @@
 /** Checks on the global-sidecar and the pilot: mode, namespaces, what would collide with Istio's own objects. */
 import { resolveMode } from '../mode.ts'
-import { listedNamespaces } from '../modules.ts'
+import { clusterNamespace, listedNamespaces, settingOf } from '../modules.ts'
 import { problem, type Problem, show } from '../problems.ts'
 import { at, numberAt, textAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
@@ -81,4 +81,16 @@ export function pilotNamespace({ spec, shape }: CheckInput): Problem[] {
       `must not be ${show(namespace)}, the namespace of Istio, while component.pilot is enabled: its ConfigMap "istio" would overwrite Istio's. Write another namespace, for example mesh-operator.`,
     ),
   ]
+}
+
+/** One global-sidecar serves the whole mesh: modules cannot have it in two namespaces. */
+export function clusterNamespaces({ spec, modules, mode }: CheckInput): Problem[] {
+  if (mode !== 'cluster') return []
+  const namespace = clusterNamespace(spec)
+  return modules.flatMap(({ path, module }) => {
+    const { said } = settingOf(module, 'clusterGsNamespace')
+    return said === undefined || said.value === namespace
+      ? []
+      : [problem(`${path}.${said.place}`, `is ${show(said.value)}, but another module says ${show(namespace)}. Write the same in both.`)]
+  })
 }

@@ -39,6 +39,7 @@ function dispatchProblems(dispatch: Json, path: string, spec: CheckInput['spec']
   const name = at(dispatch, 'name')
   const domains = listAt(dispatch, 'domains')
   const cluster = at(dispatch, 'cluster')
+  const regex = at(dispatch, 'domainRegex')
   return [
     ...(name === undefined || name === '' ? [problem(`${path}.name`, 'is required. Write a name for this group of hosts.')] : []),
     ...(isMeshHostName(name)
@@ -49,13 +50,36 @@ function dispatchProblems(dispatch: Json, path: string, spec: CheckInput['spec']
           ),
         ]
       : []),
-    ...(domains.length === 0 ? [problem(`${path}.domains`, 'is required. List the hosts, for example "*.example.com".')] : []),
+    ...(domains.length === 0 && regex === undefined
+      ? [problem(`${path}.domains`, 'is required. List the hosts, for example "*.example.com".')]
+      : []),
     ...domains.flatMap((domain, index) => domainProblems(domain, `${path}.domains[${index}]`)),
+    ...(typeof regex === 'string' && !isRe2(regex)
+      ? [
+          problem(
+            `${path}.domainRegex`,
+            `must be a regular expression of RE2 (https://github.com/google/re2/wiki/Syntax), at most ${LONGEST_REGEX} characters, got ${show(regex)}. Envoy would refuse the whole route configuration.`,
+          ),
+        ]
+      : []),
     ...(typeof cluster === 'string' ? dispatchCluster(cluster, `${path}.cluster`, spec).problems : []),
     ...(cluster === undefined
       ? [problem(`${path}.cluster`, 'is required. Write an Istio cluster, PassthroughCluster or _GLOBAL_SIDECAR.')]
       : []),
   ]
+}
+
+const LONGEST_REGEX = 500
+
+/** What JavaScript can read, but for what RE2 cannot: looking around and back. */
+function isRe2(text: string): boolean {
+  if (text === '') return true
+  if (text.length > LONGEST_REGEX || /\(\?(?:[=!]|<[=!])|\\[1-9]|\\k</.test(text)) return false
+  try {
+    return new RegExp(text.replaceAll('(?P<', '(?<').replace(/^\(\?[imsU]+\)/, ''), 'v') !== undefined
+  } catch {
+    return false
+  }
 }
 
 /** istiod names its virtual hosts `host:port`, and the one for unknown hosts `allow_any` or `block_all`. */

@@ -93,7 +93,7 @@ export function unknownHosts({ spec, modules, mode, shape }: CheckInput): Warnin
   const ports = new Map<number, { path: string; dispatches: number; all: boolean }>()
   for (const { path, module } of modules) {
     const { path: place, entries: dispatches } = dispatchesOf(module)
-    const all = dispatches.some((dispatch) => listAt(dispatch, 'domains').includes('*'))
+    const all = settingOf(module, 'passthroughByDefault').value || dispatches.some((dispatch) => listAt(dispatch, 'domains').includes('*'))
     for (const port of new Set(portsOf(module).entries.map(parsePort))) {
       if (port === undefined) continue
       const before = ports.get(port) ?? { path: `${path}.${place}`, dispatches: 0, all: false }

@@ -35,6 +35,7 @@ test('an absent field has the default of the tutorial-day chart', () => {
     service: { type: 'ClusterIP', port: 80, logSourcePort: 8082 },
     volumes: [],
     volumeMounts: [],
+    env: [],
   })
   assert.deepEqual(globalSidecar, {
     imagePullSecrets: [],
