@@ -175,8 +175,9 @@ function withPassthrough(dispatches: readonly DispatchValues[], module: JsonObje
 }
 
 function places(raw: JsonObject, mode: Mode, namespace: string, istioNamespace: string): GlobalSidecarPlace[] {
-  if (mode === 'cluster') return [{ namespace: String(clusterNamespace(raw) ?? namespace), filterNamespace: istioNamespace }]
-  const namespaces = new Set(listedNamespaces(raw).map(({ name }) => String(name)))
+  if (mode === 'cluster')
+    return [{ namespace: textAt({ of: clusterNamespace(raw) ?? null }, 'of') ?? namespace, filterNamespace: istioNamespace }]
+  const namespaces = new Set(listedNamespaces(raw).flatMap(({ name }) => (typeof name === 'string' ? [name] : [])))
   return [...namespaces].map((each) => ({ namespace: each, filterNamespace: each }))
 }
 

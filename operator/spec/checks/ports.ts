@@ -76,7 +76,8 @@ function isRe2(text: string): boolean {
   if (text === '') return true
   if (text.length > LONGEST_REGEX || /\(\?(?:[=!]|<[=!])|\\[1-9]|\\k</.test(text)) return false
   try {
-    return new RegExp(text.replaceAll('(?P<', '(?<').replace(/^\(\?[imsU]+\)/, ''), 'v') !== undefined
+    void new RegExp(text.replaceAll('(?P<', '(?<').replace(/^\(\?[imsU]+\)/, ''))
+    return true
   } catch {
     return false
   }
