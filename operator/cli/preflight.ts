@@ -69,7 +69,10 @@ async function preflightBoot(
       level: 'ok',
       detail: `${objects.length} objects, mode ${compiled.values.mode}${compiled.values.mode === 'none' ? '' : `, ${compiled.values.shape} global-sidecar`}`,
     },
-    ...compiled.warnings.map((warning): Finding => ({ check: 'Spec', level: 'warning', detail: `${warning.reason}: ${warning.message}` })),
+    // istioFindings say more of hidden hosts
+    ...compiled.warnings
+      .filter(({ reason }) => reason !== 'HiddenHosts')
+      .map((warning): Finding => ({ check: 'Spec', level: 'warning', detail: `${warning.reason}: ${warning.message}` })),
   ]
   const [version, kinds, namespaces, rights, others, istio, hosts] = await Promise.all([
     versionFindings(client),

@@ -1,7 +1,11 @@
-/** Reads the facts of the cluster: its version and the mesh's root namespace. */
+/** Reads the facts of the cluster: its version, the mesh's root namespace, and what the mesh exports. */
+import { at } from '../../module/read.ts'
 import type { Client } from '../../runtime/client.ts'
-import type { KubeObject } from '../../runtime/object.ts'
+import { isJsonObject, type KubeObject } from '../../runtime/object.ts'
+import { parseMesh, readMeshText } from '../preflight/mesh-config.ts'
 import { type ClusterFacts, lacksPolicies } from '../spec/cluster-facts.ts'
+import { type DefaultExportTo, defaultExportTo } from '../spec/export-to.ts'
+import { resolveMode } from '../spec/mode.ts'
 import { readMeshRoot } from './mesh-root.ts'
 
 /** The mesh's root namespace hardly ever changes. */
@@ -13,6 +17,7 @@ export type FactReader = ReturnType<typeof createFactReader>
 /** `operatorNamespace`: of the operator's pod; undefined outside a pod, where who runs it decides what it serves. */
 export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'>, operatorNamespace?: string) {
   let version: Promise<ClusterFacts['kubernetesVersion']> | undefined
+  const exported = new Map<string, { readonly until: number; readonly value: Promise<DefaultExportTo | undefined> }>()
   const roots = new Map<string, { readonly until: number; readonly value: Promise<string | undefined> }>()
 
   function rootOf(namespace: string): Promise<string | undefined> {
@@ -23,9 +28,26 @@ export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'
     return value
   }
 
+  /** Undefined where it cannot be read. */
+  function exportsOf(namespace: string, revision: string | undefined): Promise<DefaultExportTo | undefined> {
+    const key = `${namespace} ${revision ?? ''}`
+    const known = exported.get(key)
+    if (known !== undefined && known.until > performance.now()) return known.value
+    for (const [old, { until }] of exported) if (until <= performance.now()) exported.delete(old)
+    const value = readMeshText(client, namespace, revision).then(
+      (text) => (text === undefined ? undefined : defaultExportTo(parseMesh(text))),
+      () => undefined,
+    )
+    exported.set(key, { until: performance.now() + FRESH_MS, value })
+    return value
+  }
+
   return {
     /** Reads anew the next time. */
-    forget: (): void => roots.clear(),
+    forget(): void {
+      roots.clear()
+      exported.clear()
+    },
 
     /** Reads what most SlimeBoots need, so that the first one need not wait for it. */
     async warm(): Promise<void> {
@@ -41,12 +63,15 @@ export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'
       const kubernetesVersion = await version
       if (kubernetesVersion === undefined) version = undefined
       const rootNamespace = await rootOf(istioNamespaceOf(boot))
+      // only a global-sidecar for the whole mesh has to see what others export
+      const exportTo = isCluster(boot) ? await exportsOf(istioNamespaceOf(boot), revisionOf(boot)) : undefined
       return {
         ...(kubernetesVersion === undefined ? {} : { kubernetesVersion }),
         ...(operatorNamespace !== undefined && kubernetesVersion !== undefined && lacksPolicies(kubernetesVersion)
           ? { honouredNamespace: operatorNamespace }
           : {}),
         ...(rootNamespace === undefined ? {} : { rootNamespace }),
+        ...(exportTo === undefined ? {} : { exportTo }),
       }
     },
   }
@@ -55,4 +80,13 @@ export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'
 function istioNamespaceOf(boot: KubeObject): string {
   const value = (boot['spec'] as { istioNamespace?: unknown } | null | undefined)?.istioNamespace
   return typeof value === 'string' && value !== '' ? value : DEFAULT_ISTIO_NAMESPACE
+}
+
+function isCluster({ spec }: KubeObject): boolean {
+  return isJsonObject(spec) && resolveMode(spec).mode === 'cluster'
+}
+
+function revisionOf({ spec }: KubeObject): string | undefined {
+  const revision = at(spec, 'component', 'globalSidecar', 'revision')
+  return typeof revision === 'string' && /^[a-z0-9-]{1,63}$/.test(revision) ? revision : undefined
 }

@@ -1,12 +1,12 @@
 /** What stands of Istio: control planes and their versions, injection, outbound policy. For people who are about to install. */
-import { load } from 'js-yaml'
 import type { Client } from '../../runtime/client.ts'
 import { objectId, type KubeObject } from '../../runtime/object.ts'
-import { CONFIG_MAP, DAEMON_SET, DEPLOYMENT, MUTATING_WEBHOOK } from '../api/kinds.ts'
+import { DAEMON_SET, DEPLOYMENT, MUTATING_WEBHOOK } from '../api/kinds.ts'
 import { defaultExportTo } from '../spec/export-to.ts'
 import type { Values } from '../spec/values.ts'
 import type { Finding } from './findings.ts'
 import { hiddenFindings } from './hidden-hosts.ts'
+import { parseMesh, readMeshText } from './mesh-config.ts'
 
 /** Versions whose VIRTUAL_HOST REMOVE is broken (spec/behaviour.md 11: lazyload#26, slime#145). */
 const BROKEN: readonly RegExp[] = [/^1\.9\.9$/, /^1\.10\.[56]$/, /^1\.11\.[4-7]$/, /^1\.12\./]
@@ -18,41 +18,15 @@ export async function istioFindings(client: Pick<Client, 'list' | 'get'>, values
     client.list(DEPLOYMENT, { labelSelector: 'app=istiod' }),
     client.list(MUTATING_WEBHOOK, { labelSelector: 'app=sidecar-injector', metadataOnly: true }),
     client.list(DAEMON_SET, { labelSelector: 'k8s-app=istio-cni-node', metadataOnly: true }),
-    meshConfig(client, values),
+    readMeshText(client, values.istioNamespace, values.globalSidecar.revision),
   ])
   return [
     ...controlPlanes(istiods.items, values),
     ...injection(webhooks.items, values),
     ...nodePlugin(nodeAgents.items, values),
     ...policy(mesh, values),
-    ...hiddenFindings(defaultExportTo(parse(meshText(mesh))), values),
+    ...hiddenFindings(defaultExportTo(parseMesh(mesh)), values),
   ]
-}
-
-/** ConfigMap `istio`, or the one of a revision. */
-async function meshConfig(client: Pick<Client, 'list' | 'get'>, values: Values): Promise<KubeObject | undefined> {
-  const namespace = values.istioNamespace
-  const revision = values.globalSidecar.revision
-  for (const name of [...(revision === undefined ? [] : [`istio-${revision}`]), 'istio']) {
-    const config = await client.get({ type: CONFIG_MAP, namespace, name })
-    if (meshText(config) !== undefined) return config
-  }
-  const { items } = await client.list(CONFIG_MAP, { namespace, labelSelector: 'istio.io/rev' })
-  return items.find(
-    (config) => config.metadata.name === `istio-${config.metadata.labels?.['istio.io/rev']}` && meshText(config) !== undefined,
-  )
-}
-
-function meshText(config: KubeObject | undefined): string | undefined {
-  return (config?.['data'] as { mesh?: string } | undefined)?.mesh
-}
-
-function parse(text: string | undefined): unknown {
-  try {
-    return load(text ?? '')
-  } catch {
-    return undefined
-  }
 }
 
 function controlPlanes(istiods: readonly KubeObject[], values: Values): readonly Finding[] {
@@ -120,8 +94,7 @@ function nodePlugin(agents: readonly KubeObject[], values: Values): readonly Fin
   return [{ check: 'Istio CNI', level: 'warning', detail }]
 }
 
-function policy(mesh: KubeObject | undefined, values: Values): readonly Finding[] {
-  const text = meshText(mesh)
+function policy(text: string | undefined, values: Values): readonly Finding[] {
   if (text === undefined)
     return [
       {
@@ -144,7 +117,7 @@ function policy(mesh: KubeObject | undefined, values: Values): readonly Finding[
 }
 
 function readMode(text: string): string | undefined {
-  return (parse(text) as { outboundTrafficPolicy?: { mode?: string } } | undefined)?.outboundTrafficPolicy?.mode
+  return (parseMesh(text) as { outboundTrafficPolicy?: { mode?: string } } | undefined)?.outboundTrafficPolicy?.mode
 }
 
 function versionOf(istiod: KubeObject): string | undefined {
