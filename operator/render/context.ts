@@ -1,5 +1,5 @@
 /** What a template sees: values of one install, module or global-sidecar. Absent values are null, so that an undefined one is always a mistake. */
-import { FORWARD_CLUSTERS, FORWARDING } from './forwarding.ts'
+import { FORWARD_CLUSTERS, FORWARDING, FROM_1_20 } from './forwarding.ts'
 import type { DispatchValues, GlobalSidecarPlace, GlobalSidecarValues, ModuleValues, Values, WormholePort } from '../spec/values.ts'
 
 /** `checksum`: SHA-256 (hex) of the data of the ConfigMap that the template's pods read, or null. */
@@ -29,6 +29,7 @@ export function contextOf(values: Values, unit: Unit, checksum: string | null): 
     ports: values.ports.map((port) => portContext(port, values)),
     forward: forwards(values) ? FORWARDING : null,
     forwardClusters: forwards(values) ? FORWARD_CLUSTERS : [],
+    testedVersions: FROM_1_20,
     allowedVhosts: ALLOWED_VHOSTS,
     blockedVhost: BLOCKED_VHOST,
     globalSidecar: globalSidecarContext(values.globalSidecar),
@@ -72,7 +73,11 @@ function portContext({ port, dispatches }: WormholePort, values: Values) {
       ...ALLOWED_VHOSTS,
       BLOCKED_VHOST,
       ...all.filter(({ domains }) => domains.includes('*')).map(({ name }) => name),
-    ]),
+    ]).map((route) => {
+      const told = forwards(values) && route.toGlobalSidecar
+      const allowed = ALLOWED_VHOSTS.some((name) => name === route.vhost)
+      return { ...route, handsOn: told && allowed, keepsBack: told && !allowed }
+    }),
     removed: stock ? [...ALLOWED_VHOSTS, BLOCKED_VHOST] : [ALLOWED_VHOSTS[0], BLOCKED_VHOST],
     guarded: stock ? [...new Set([...ALLOWED_VHOSTS, BLOCKED_VHOST, DEFAULT_VHOST.name, ...names])] : names,
   }

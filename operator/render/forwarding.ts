@@ -5,7 +5,8 @@
  */
 
 const BEFORE_1_20 = String.raw`^1\.1\d.*`
-const FROM_1_20 = String.raw`^1\.[2-9]\d.*`
+/** Proxies of Istio 1.20 and later, from which on the global-sidecar without a pilot is tested. */
+export const FROM_1_20 = String.raw`^1\.[2-9]\d.*`
 
 /** Values must never be trusted further than `refusedAddresses` and `addresses` go. */
 export const FORWARDING = {

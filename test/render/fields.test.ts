@@ -63,9 +63,37 @@ test('dispatches become virtual hosts per port, names and ports as text, the loo
         },
       },
     },
+    waitsForClusters(Number(port)),
   ]
   assert.deepEqual(filter['spec'], { configPatches: [...patchesOf('80'), ...patchesOf('8080')] })
 })
+
+/** The filter that lets a call wait for a cluster which is announced, but not ready. */
+function waitsForClusters(portNumber: number) {
+  return {
+    applyTo: 'HTTP_FILTER',
+    match: {
+      context: 'SIDECAR_OUTBOUND',
+      proxy: { proxyVersion: String.raw`^1\.[2-9]\d.*` },
+      listener: {
+        portNumber,
+        filterChain: {
+          filter: { name: 'envoy.filters.network.http_connection_manager', subFilter: { name: 'envoy.filters.http.router' } },
+        },
+      },
+    },
+    patch: {
+      operation: 'INSERT_BEFORE',
+      value: {
+        name: 'envoy.filters.http.on_demand',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.filters.http.on_demand.v3.OnDemand',
+          odcds: { source: { ads: {}, resource_api_version: 'V3' }, timeout: '1s' },
+        },
+      },
+    },
+  }
+}
 
 test('in cluster mode unknown hosts go to the global-sidecar of the module namespace', () => {
   const filter = find(render(valuesOf({ ...PLAIN, mode: 'cluster' })), 'EnvoyFilter/istio-system/to-global-sidecar')
@@ -130,7 +158,11 @@ test('a dispatch of * to the global-sidecar is as none, one to another cluster w
   const values = valuesOf(PLAIN)
   const addedBy = (dispatch: ReturnType<typeof star>) => {
     const filter = find(render({ ...values, ports: [{ port: 80, dispatches: [dispatch] }] }), 'EnvoyFilter/default/to-global-sidecar')
-    return patches(filter).flatMap(({ patch }) => patch.value?.virtual_hosts?.flatMap(({ domains }) => domains) ?? patch.value?.name ?? [])
+    return patches(filter).flatMap(
+      ({ patch }) =>
+        patch.value?.virtual_hosts?.flatMap(({ domains }) => domains) ??
+        (patch.operation === 'INSERT_FIRST' ? (patch.value?.name ?? []) : []),
+    )
   }
   const none = addedBy({ name: 'to_global_sidecar', domains: ['*'], cluster: undefined })
   assert.deepEqual(addedBy(star(undefined)), none)
