@@ -16,18 +16,23 @@ import type { Observation } from './fence/domains.ts'
 import { isEnabled, specOf, statusOf } from './fence/fence.ts'
 import { createSamePods } from './fence/same-pods.ts'
 import { createScope } from './fence/scope.ts'
+import { createSelectingFences } from './fence/selecting.ts'
+import type { SourceProblem } from './fence/status.ts'
+import { createUnlearnable } from './fence/unlearnable.ts'
 import type { LazyloadMetrics } from './metrics.ts'
 import type { Finding, QueryProblem } from './prometheus/finding.ts'
 import { createReconcile } from './reconcile.ts'
 import { selectorOf } from './mesh/known-hosts.ts'
 import { createLabelIndex, type Labels } from './mesh/label-index.ts'
 import { createSelectedPods } from './mesh/selected-pods.ts'
+import type { Pods } from './mesh/pods.ts'
 import { workloadLabels } from './sidecar/sidecar.ts'
 
 export interface ControllerOptions {
   readonly config: LazyloadConfig
   /** Its writes are only let through while this replica leads. */
   readonly client: Client
+  readonly podList: Pods
   readonly events: EventRecorder
   readonly log: Logger
   readonly metrics: LazyloadMetrics
@@ -43,7 +48,7 @@ const BATCH_MS = 10
 
 export type LazyloadController = ReturnType<typeof createController>
 
-export function createController({ config, client, events, log, metrics, workers, namespaces, servedBy }: ControllerOptions) {
+export function createController({ config, client, podList, events, log, metrics, workers, namespaces, servedBy }: ControllerOptions) {
   const queue = createWorkQueue({ observer: metrics.queueObserver })
   const ofRevision = createScope(config.revisions, { resolve: (name) => caches.revisions.resolve(name) })
   const inNamespaces = (namespace: string): boolean => namespaces.length === 0 || namespaces.includes(namespace)
@@ -86,6 +91,8 @@ export function createController({ config, client, events, log, metrics, workers
   /** What the fences select. */
   const selected = createLabelIndex()
   const pods = createSelectedPods({ client })
+  const unlearnable = createUnlearnable({ pods: podList, onChange: (key) => whileWorking(() => [key]) })
+  const selecting = createSelectingFences({ fence: fences.get, inScope, labelsOf, selectorOf: (key) => selectorOf(services.get(key)) })
 
   const { reconcile, alsoStored } = createReconcile({
     config,
@@ -98,7 +105,7 @@ export function createController({ config, client, events, log, metrics, workers
     inNamespaces,
     inScope,
     observation: (key) => observations.get(key),
-    queryProblem: (key) => queryProblems.get(key),
+    queryProblem: (key) => queryProblems.get(key) ?? podProblem(key),
     samePods: samePods.of,
     pods,
     servedBy,
@@ -108,6 +115,7 @@ export function createController({ config, client, events, log, metrics, workers
   function select(key: string): readonly string[] {
     const fence = fences.get(key)
     selected.put(key, fence !== undefined && isEnabled(fence) && inScope(fence) ? labelsOf(fence) : undefined)
+    selecting.changeFence(key)
     return samePods.update(key)
   }
 
@@ -124,6 +132,15 @@ export function createController({ config, client, events, log, metrics, workers
     whileWorking(() => [service])
   }
 
+  /** Why what some pods of a fence call cannot be attributed to it. */
+  function podProblem(key: string): SourceProblem | undefined {
+    const fence = fences.get(key)
+    const labels = fence === undefined || config.source !== 'accesslog' || !selecting.isApart(key) ? undefined : labelsOf(fence)
+    if (labels !== undefined) return unlearnable.of(key, labels)
+    unlearnable.forget(key)
+    return undefined
+  }
+
   function enqueue(key: string): void {
     queue.addAfter(key, BATCH_MS)
   }
@@ -138,6 +155,7 @@ export function createController({ config, client, events, log, metrics, workers
     if (current === undefined || !isEnabled(current)) {
       observations.delete(key)
       queryProblems.delete(key)
+      unlearnable.forget(key)
     }
     const others = select(key)
     whileWorking(() => others)
@@ -155,6 +173,7 @@ export function createController({ config, client, events, log, metrics, workers
     const key = keyOf((current ?? previous)!)
     enqueue(key)
     const others = select(key)
+    selecting.changeService(key)
     whileWorking(() => others)
     whileWorking(() => concerned.byService(previous, current))
   }
@@ -182,6 +201,14 @@ export function createController({ config, client, events, log, metrics, workers
     queue,
     inScope,
     inNamespaces,
+    selecting,
+    /** Pods may be listed where they might not before, or the other way round. */
+    lookAtPods(): void {
+      for (const key of [...fences.values()].map(keyOf).filter(selecting.isApart)) {
+        unlearnable.expire(key)
+        whileWorking(() => [key])
+      }
+    },
     /** What a round of Prometheus found, once the new hosts are on their way. */
     take(key: string, { complete, named, problem, at }: Finding): void {
       if (complete) observations.set(key, { at, hosts: named })

@@ -17,6 +17,7 @@ import { createLearner } from './learn/learner.ts'
 import { createLogger } from './log/logger.ts'
 import { createRequestLog } from './log/request-log.ts'
 import { createLazyloadMetrics } from './metrics.ts'
+import { createPods } from './mesh/pods.ts'
 import type { LazyloadOptions } from './options.ts'
 import { onSignals } from './signals.ts'
 import { createSource } from './source.ts'
@@ -55,9 +56,11 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     instance: options.podName,
     onProblem: (error) => log.warn('event not sent', { error: messageOf(error) }),
   })
+  const pods = createPods(anyClient)
   const controller = createController({
     config,
     client: createClient(leaderTransport),
+    podList: pods,
     events,
     log,
     metrics,
@@ -90,7 +93,15 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
   metrics.gauge('fences', 'ServiceFences known.', () => caches.fences.size())
 
   log.info('starting', { version, module: config.name, server: leaderTransport.server, source: config.source, mode: config.mode })
-  const source = createSource({ config, controller, learner, metrics, log })
+  const source = createSource({
+    config,
+    controller,
+    learner,
+    pods,
+    namespaces: options.namespaces,
+    metrics,
+    log,
+  })
   const health: HealthState = { informers: caches.informers, election, logSource: source.logProblem, prometheus: source.queryProblem }
   const aux = await startAux({ config, health, metrics, log, requestLog, fences: caches.fences.values, client: anyClient })
   const watchesEnd = new AbortController()

@@ -16,12 +16,12 @@ import type { FenceCondition } from './fence/fence.ts'
 import { createNotServed } from './fence/not-served.ts'
 import { createFenceReconciler } from './fence/reconciler.ts'
 import { labelledRevision } from './fence/scope.ts'
+import type { SourceProblem } from './fence/status.ts'
 import { serviceHost } from './mesh/host-name.ts'
 import { selectorOf } from './mesh/known-hosts.ts'
 import type { ResolvedRevision } from './mesh/revisions.ts'
 import type { SelectedPods } from './mesh/selected-pods.ts'
 import type { LazyloadMetrics } from './metrics.ts'
-import type { QueryProblem } from './prometheus/finding.ts'
 import { hostsOfSidecar, ownershipOf } from './sidecar/sidecar.ts'
 import { createSidecarWriter, type SidecarOutcome } from './sidecar/writer.ts'
 
@@ -36,7 +36,7 @@ export interface ReconcileOptions {
   readonly inNamespaces: (namespace: string) => boolean
   readonly inScope: (fence: KubeObject) => boolean
   readonly observation: (key: string) => Observation | undefined
-  readonly queryProblem: (key: string) => QueryProblem | undefined
+  readonly queryProblem: (key: string) => SourceProblem | undefined
   readonly samePods: (key: string) => readonly KubeObject[]
   readonly pods: SelectedPods
   /** This module: `namespace/name`. */

@@ -1,13 +1,18 @@
 /** Where calls are learned from: the access log, received by every replica, or Prometheus, asked by the leader. */
 import type { Logger } from 'winston'
 import { messageOf } from '../runtime/errors.ts'
+import { createCallersOf } from './accesslog/callers.ts'
+import { destinationsOf } from './accesslog/destination.ts'
 import { grantOf } from './accesslog/peers.ts'
+import { createPodCallers } from './accesslog/pod-callers.ts'
 import { type AccessLogServer, startAccessLogServer } from './accesslog/server.ts'
 import { createAccessLogSource } from './accesslog/source.ts'
 import type { LazyloadConfig } from './config.ts'
 import type { LazyloadController } from './controller.ts'
 import type { Learner } from './learn/learner.ts'
 import { FROM_PROXY, isProxyAddress } from './mesh/injected.ts'
+import { createPodLookup } from './mesh/pod-lookup.ts'
+import type { Pods } from './mesh/pods.ts'
 import type { LazyloadMetrics } from './metrics.ts'
 import { createCallers } from './prometheus/callers.ts'
 import { createPrometheusClient } from './prometheus/client.ts'
@@ -18,6 +23,9 @@ export interface SourceOptions {
   readonly config: LazyloadConfig
   readonly controller: LazyloadController
   readonly learner: Learner
+  readonly pods: Pods
+  /** Served namespaces; empty: all. */
+  readonly namespaces: readonly string[]
   readonly metrics: LazyloadMetrics
   readonly log: Logger
 }
@@ -39,7 +47,8 @@ export function createSource(options: SourceOptions): Source {
   return options.config.source === 'accesslog' ? createLogSource(options) : createQuerySource(options)
 }
 
-function createLogSource({ config, controller, learner, metrics, log }: SourceOptions): Source {
+function createLogSource({ config, controller, learner, pods, namespaces, metrics, log }: SourceOptions): Source {
+  const { selecting } = controller
   const { routes, askedHosts, endpoints } = controller.caches
   const { address, checkPeers } = config.logSource
   const peers = {
@@ -48,10 +57,26 @@ function createLogSource({ config, controller, learner, metrics, log }: SourceOp
     servicesOf: endpoints.servicesOf,
     check: checkPeers,
   }
+  const destinations = { hostsFor: askedHosts.hostsFor, destinationsOf: routes.destinationsOf }
+  const lookup = createPodLookup({
+    pods,
+    onAnswer: (place, sender, found) => podCallers.answer(place, sender, found),
+    onAllowed: () => controller.lookAtPods(),
+    onProblem: (place, error) => log.warn('pods not listed', { ...(place === '' ? {} : { namespace: place }), error: messageOf(error) }),
+  })
+  const podCallers = createPodCallers({
+    lookup,
+    selecting,
+    destinationsOf: (entry, namespace) => destinationsOf(entry, namespace, destinations),
+    isNew: learner.isNew,
+    learn: learner.learn,
+    observe: metrics.entries,
+  })
   const source = createAccessLogSource({
+    ...destinations,
     servicesOf: endpoints.servicesOf,
-    hostsFor: askedHosts.hostsFor,
-    destinationsOf: routes.destinationsOf,
+    callersOf: createCallersOf({ selecting, namespaces }),
+    lookUp: podCallers.take,
     learn: learner.learn,
     observe: metrics.entries,
   })
@@ -93,7 +118,10 @@ function createLogSource({ config, controller, learner, metrics, log }: SourceOp
     ask: nothing,
     logProblem: () => (server === undefined ? 'not listening yet: the watches are not listed' : undefined),
     queryProblem: undefined,
-    close: () => server?.close(),
+    close() {
+      server?.close()
+      lookup.close()
+    },
   }
 }
 

@@ -7,9 +7,9 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 
 /** One logged request; fields that it does not have are empty. */
 export interface LogEntry {
-  /** Address of the peer that the connection came from, if it has an IP address. */
-  readonly directRemote: string
-  /** May be taken from a header of the request. */
+  /** Address of the peer that the connection came from; empty where that is no IP address, undefined where Envoy does not tell. */
+  readonly directRemote: string | undefined
+  /** May be taken from a header of the request; all that an Envoy before 1.13 tells. */
   readonly remote: string
   readonly upstreamCluster: string
   /** Host header, with its port if it has one. */
@@ -63,7 +63,7 @@ const readMessage: ReadField<{ entries: LogEntry[]; broken: number }> = (reader,
 const readLogs: ReadField<{ entries: LogEntry[]; broken: number }> = (reader, tag, end, batch) => {
   if (tag !== HTTP_LOGS_ENTRY) return false
   const endOfEntry = endOfField(reader, end)
-  const entry: Draft = { directRemote: '', remote: '', upstreamCluster: '', authority: '' }
+  const entry: Draft = { directRemote: undefined, remote: '', upstreamCluster: '', authority: '' }
   try {
     readFields(reader, endOfEntry, entry, readEntry)
     batch.entries.push(entry)

@@ -63,7 +63,7 @@ export const FENCE_REASONS = {
   },
   PodsUnseen: {
     means:
-      '`Ready` is Unknown: the Sidecar is as it should be, but pods may not be listed, so whether any takes it is not known. The message names an older Sidecar that may take some of them.',
+      '`Ready` is Unknown: the Sidecar is as it should be, but pods may not be listed, so whether any takes it is not known. The message names an older Sidecar that may take some of them. `Learning` is Unknown: nobody can say whose calls come from an address that no Service has, which concerns fences whose pods need not be behind a Service of their name (Jobs, consumers, a Service with another name or other labels).',
     remedy: 'Grant `list` on pods: apply `deploy/slimeboot.yaml` of this release again, whose ClusterRole `slime-lazyload` has it.',
   },
   NotServed: {
@@ -97,6 +97,11 @@ export const FENCE_REASONS = {
     means: 'Not `Learning`: 500 hosts are learned, no more are taken.',
     remedy:
       'In-cluster hosts whose Service is gone for an hour make room by themselves. See what calls hosts at random; reset the fence, or put what it needs into `spec.host`.',
+  },
+  HostNetwork: {
+    means:
+      'Not `Learning`: the pods of the fence are on the network of their node (`hostNetwork`) and no Service of its name has them. Others call from the same address, so it tells nothing.',
+    remedy: 'Put what they call into `spec.host`, or disable the fence: such pods have no proxy that would read a Sidecar.',
   },
   NoLogSource: {
     means: 'Not `Learning`: the source is the access log, and without a global-sidecar nobody sends one.',

@@ -5,7 +5,6 @@ import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import type { Result } from '../../runtime/worker.ts'
 import { FIELD_MANAGER, SIDECAR } from '../kinds.ts'
 import type { Missing } from '../mesh/global-sidecars.ts'
-import type { QueryProblem } from '../prometheus/finding.ts'
 import type { HostOptions } from '../sidecar/hosts.ts'
 import { constantHosts, sidecarHosts, unionOf } from '../sidecar/hosts.ts'
 import { createRefusedHosts, REFUSED_FOR_MS } from '../sidecar/refused-hosts.ts'
@@ -55,7 +54,7 @@ export interface FenceReconcilerOptions {
     | 'resolve'
   >
   readonly observation: (key: string) => Observation | undefined
-  readonly queryProblem: (key: string) => QueryProblem | undefined
+  readonly queryProblem: (key: string) => SourceProblem | undefined
   /** Whether the module names a Prometheus. */
   readonly hasPrometheus: boolean
   readonly onSidecar?: (fence: KubeObject, outcome: SidecarOutcome | 'failed', computed: ComputedDomains) => void
@@ -227,7 +226,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         sidecar: state,
         effect: judged?.effect,
         servedBy,
-        queryProblem: queryProblem(key) ?? logProblem(fence.metadata.namespace ?? ''),
+        queryProblem: logProblem(fence.metadata.namespace ?? '') ?? queryProblem(key),
         now: new Date(time),
       })
       const contestedMs = patch === undefined ? 0 : await writeStatus(fence, patch, { lastWord: state.kind === 'contested' })

@@ -213,10 +213,13 @@ function learning(fence: KubeObject, queryProblem: SourceProblem | undefined): F
   if (queryProblem !== undefined) {
     const { reason, message } = queryProblem
     // hosts that are called would still be added
-    return { type: 'Learning', status: reason === 'NoSamples' ? 'Unknown' : 'False', reason, message: message.slice(0, 1000) }
+    return { type: 'Learning', status: UNSURE.has(reason) ? 'Unknown' : 'False', reason, message: message.slice(0, 1000) }
   }
   return { type: 'Learning', status: 'True', reason: 'Learning', message: 'Hosts that are called are added.' }
 }
+
+/** With these it may be that all is learned. */
+const UNSURE: ReadonlySet<FenceReason> = new Set(['NoSamples', 'PodsUnseen'])
 
 const LISTED = 10
 const LONGEST = 300

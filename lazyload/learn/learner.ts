@@ -83,6 +83,15 @@ export function createLearner(options: LearnerOptions) {
     queue.addAfter(key, BATCH_MS)
   }
 
+  /** Whether `learn` would take one of these hosts. */
+  function isNew(key: string, hosts: readonly string[]): boolean {
+    const fence = fences.get(key)
+    if (fence === undefined || full.has(key)) return false
+    const waiting = pending.get(key)
+    const stored = statusOf(fence).metricStatus ?? {}
+    return hosts.some((host) => waiting?.has(host) !== true && stored[keyOfHost(host)] === undefined)
+  }
+
   async function write(key: string): Promise<Result> {
     const fence = fences.get(key)
     const hosts = pending.get(key)
@@ -129,6 +138,7 @@ export function createLearner(options: LearnerOptions) {
   return {
     /** Takes in hosts that the fence `namespace/name` was seen to call, with how often. Never throws, never waits. */
     learn,
+    isNew,
     /** Hosts that wait to be written. */
     pending: () => pending.values().reduce((sum, hosts) => sum + hosts.size, 0),
     /** Writes so far. */

@@ -7,6 +7,7 @@ export interface Pod {
   readonly namespace: string
   readonly name: string
   readonly uid: string
+  /** None where it has more than anybody needs: they are kept for many pods. */
   readonly labels: Readonly<Record<string, string>>
   /** It has the addresses of its node, and with them those of all such pods on that node. */
   readonly hostNetwork: boolean
@@ -23,20 +24,23 @@ export interface Pods {
   readonly withLabels: (labels: Readonly<Record<string, string>>, namespace: string, limit: number) => Promise<readonly Pod[]>
 }
 
-/** Both throw ApiError or ConnectionError. What they tell is as old as the API server's own cache: some milliseconds. */
+const MAX_LABELS = 200
+
+/** Both throw ApiError or ConnectionError. */
 export function createPods(client: Pick<Client, 'list'>): Pods {
-  const FROM_CACHE = { resourceVersion: '0', map: slimPod }
   return {
     async withAddress(address, namespace) {
-      const { items } = await client.list(POD, { ...FROM_CACHE, namespace, fieldSelector: `status.podIP=${address}` })
+      // out of the API server's own cache, which is some milliseconds behind: it has no index of addresses
+      const { items } = await client.list(POD, { resourceVersion: '0', map: slimPod, namespace, fieldSelector: `status.podIP=${address}` })
       return items.map(podOf)
     },
     async withLabels(labels, namespace, limit) {
       const labelSelector = Object.entries(labels)
         .map(([key, value]) => `${key}=${value}`)
         .join()
-      const { items } = await client.list(POD, { ...FROM_CACHE, namespace, labelSelector, limit })
-      return items.slice(0, limit).map(podOf)
+      // from its cache it would give them all
+      const { items } = await client.list(POD, { map: slimPod, namespace, labelSelector, limit })
+      return items.map(podOf)
     },
   }
 }
@@ -57,7 +61,7 @@ function slimPod(object: KubeObject): KubeObject {
     namespace,
     name,
     uid,
-    labels: labels ?? {},
+    labels: Object.keys(labels ?? {}).length > MAX_LABELS ? {} : (labels ?? {}),
     hostNetwork: hostNetwork === true,
     finished,
     finishedAt: finished && ends.length > 0 ? Math.max(...ends) : undefined,

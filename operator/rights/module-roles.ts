@@ -52,7 +52,12 @@ export const LAZYLOAD_ROLE: Role = {
       ['list', 'watch'],
       'Tell which Service an address in the access log belongs to, and whether a global-sidecar is ready.',
     ),
-    rule('', ['pods'], ['list'], 'Tell whether a fence selects any pods, and whether they take its Sidecar.'),
+    rule(
+      '',
+      ['pods'],
+      ['list'],
+      'Tell whether a fence selects any pods, whether they take its Sidecar, and whose an address in the access log is that no Service has.',
+    ),
     rule(
       'admissionregistration.k8s.io',
       ['mutatingwebhookconfigurations'],

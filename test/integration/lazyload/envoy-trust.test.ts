@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { sharedCluster } from '../../helpers/cluster.ts'
 import { eventually } from '../../helpers/eventually.ts'
-import { createFence, createGlobalSidecar, createService, dependenciesOf, type Lazyload } from '../../helpers/lazyload.ts'
+import { createFence, createGlobalSidecar, createService, dependenciesOf, type Lazyload, metricOf } from '../../helpers/lazyload.ts'
 import { type Bookinfo, startBookinfo, untilEndpoint } from '../../helpers/mesh/bookinfo.ts'
 import { createNamespace } from '../../helpers/namespace.ts'
 
@@ -21,6 +21,13 @@ before(async () => {
 })
 after(async () => await bookinfo[Symbol.asyncDispose]())
 
+const LEARNABLE = 'slime_lazyload_accesslog_entries_total{result="learnable"}'
+/** Sends a text to port 9080 of an address, prints the answer. */
+const RAW_CALL = `
+const [ip, text] = process.argv.slice(1)
+const socket = require('node:net').connect(9080, ip, () => socket.write(text))
+socket.pipe(process.stdout)
+`
 const learned = async (fence: string, namespace = bookinfo.namespace): Promise<readonly string[]> =>
   await dependenciesOf(bookinfo.client, namespace, fence)
 
@@ -33,6 +40,33 @@ test('a caller that forges x-forwarded-for teaches its own fence, not that of th
   })
   await bookinfo.call('reviews:9080', { headers: { 'x-forwarded-for': ratings.ip } })
   await eventually(async () => assert.deepEqual(await learned('productpage'), [bookinfo.host('reviews')]))
+  assert.deepEqual(await learned('ratings'), [bookinfo.host('details')])
+})
+
+test('nor does any other header, or a header of the PROXY protocol, name the caller', async () => {
+  await using ratings = await bookinfo.network.createPod({ name: 'ratings-v2', namespace: bookinfo.namespace, labels: { app: 'ratings' } })
+  await untilEndpoint(bookinfo.client, bookinfo.namespace, 'ratings', ratings.ip)
+  const soFar = await metricOf(lazyload, LEARNABLE)
+  // what istiod's own proxies write: who the caller is, for the metrics of the called
+  const metadata = Buffer.from(JSON.stringify({ NAME: 'ratings-v2', LABELS: { app: 'ratings' } })).toString('base64')
+  const forged: readonly Readonly<Record<string, string>>[] = [
+    { 'x-envoy-peer-metadata': metadata, 'x-envoy-peer-metadata-id': `sidecar~${ratings.ip}~ratings-v2.x~x.svc.cluster.local` },
+    { forwarded: `for=${ratings.ip}` },
+    {
+      'x-real-ip': ratings.ip,
+      'x-envoy-external-address': ratings.ip,
+      'x-envoy-original-src-host': ratings.ip,
+      'true-client-ip': ratings.ip,
+    },
+    { 'x-forwarded-for': `${ratings.ip}, ${ratings.ip}, 10.0.0.1`, 'x-envoy-internal': 'true' },
+  ]
+  for (const headers of forged) assert.equal((await bookinfo.call('reviews:9080', { headers })).status, 200)
+  const { ip } = bookinfo.globalSidecar.pod
+  const request = `GET / HTTP/1.1\r\nHost: reviews:9080\r\nConnection: close\r\n\r\n`
+  const raw = `PROXY TCP4 ${ratings.ip} ${ip} 40000 9080\r\n${request}`
+  const answer = await bookinfo.productpage.run(process.execPath, ['-e', RAW_CALL, ip, raw])
+  assert.match(answer, /^HTTP\/1.1 400/)
+  await eventually(async () => assert.ok((await metricOf(lazyload, LEARNABLE)) >= soFar + forged.length))
   assert.deepEqual(await learned('ratings'), [bookinfo.host('details')])
 })
 

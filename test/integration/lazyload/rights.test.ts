@@ -13,6 +13,7 @@ import { sharedCluster } from '../../helpers/cluster.ts'
 import { eventually } from '../../helpers/eventually.ts'
 import { createEndpoints, createFence, createService, hostsOf, type Lazyload, sidecarOf, startLazyload } from '../../helpers/lazyload.ts'
 import { createNamespace } from '../../helpers/namespace.ts'
+import { putPod } from '../../helpers/pods.ts'
 import { startQueryServer } from '../../helpers/prometheus.ts'
 import { adminClient } from '../../helpers/stage.ts'
 
@@ -62,6 +63,13 @@ test('two modules of one namespace do all that lazyload does, each led by a Leas
   stream.send(messageOf([{ directRemote: '172.17.0.80', upstreamCluster: 'outbound|80||www.example.com' }]))
   await stream.end()
   await eventually(async () => assert.equal(hostsOf(await sidecarOf(client, namespace, 'by-label')).length, 4))
+  await createFence(client, namespace, 'job')
+  await putPod(cluster, { namespace, name: 'job-1', ip: '172.17.0.81', labels: { app: 'job' } })
+  await eventually(async () => await sidecarOf(client, namespace, 'job'), SLOW)
+  const second = openLogStream(await accessLog.logPort())
+  second.send(messageOf([{ directRemote: '172.17.0.81', upstreamCluster: 'outbound|80||www.example.com' }]))
+  await second.end()
+  await eventually(async () => assert.equal(hostsOf(await sidecarOf(client, namespace, 'job')).length, 4))
   const sidecar = { type: SIDECAR, namespace, name: 'by-label' }
   await client.mergePatch(sidecar, { spec: { outboundTrafficPolicy: { mode: 'ALLOW_ANY' } } }, 'kubectl-edit')
   await eventually(async () =>

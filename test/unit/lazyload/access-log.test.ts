@@ -54,6 +54,11 @@ function receive(
   const results: Partial<Record<EntryResult, number>> = {}
   const source = createAccessLogSource({
     servicesOf: (address) => ADDRESSES[address] ?? [],
+    callersOf: (services, { namespaces: granted }) => ({
+      fences: services.filter((each) => granted === undefined || granted.has(each.split('/')[0]!)),
+      places: [],
+    }),
+    lookUp: () => assert.fail('no fence stands apart'),
     hostsFor: askedHosts.hostsFor,
     destinationsOf: (host) => ROUTES[host] ?? [],
     learn: (fence, hosts) => (learned[fence] = Object.fromEntries(hosts)),
@@ -113,7 +118,7 @@ test('requests that did not stay in the mesh, and unknown addresses, are ignored
     ...ignored,
     { remote: '1.2.3.4', upstreamCluster: cluster(DETAILS) },
     { upstreamCluster: cluster(DETAILS) },
-    { directRemote: 'pipe:/x', upstreamCluster: cluster(DETAILS) },
+    { directRemote: 'pipe:/x', remote: '172.17.0.11', upstreamCluster: cluster(DETAILS) },
     from(cluster(DETAILS)),
   ])
   assert.deepEqual(learned, { 'default/productpage': { [DETAILS]: 1 } })
