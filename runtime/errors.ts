@@ -1,5 +1,7 @@
 /** Errors of the Kubernetes API, with what a caller decides on: code, reason, retry. */
 
+import type { ApiRequest } from './request.ts'
+
 /** `metav1.Status` as far as it is read (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/). */
 export interface Status {
   readonly kind: 'Status'
@@ -16,7 +18,7 @@ export interface Status {
   }
 }
 
-/** The API server answered with an HTTP error. */
+/** The API server answered with an HTTP error. It knows its request, so that a message need not guess it. */
 export class ApiError extends Error {
   override readonly name: string = 'ApiError'
   readonly code: number
@@ -25,14 +27,23 @@ export class ApiError extends Error {
   readonly details: Status['details']
   /** Seconds that the server asked to wait, if it did. */
   readonly retryAfter: number | undefined
+  /** Undefined where it was about no resource. */
+  readonly request: ApiRequest | undefined
 
-  constructor(request: string, code: number, body: unknown, retryAfter?: number) {
+  /** `name`: of the request, for a message where the answer has none. */
+  constructor(
+    name: string,
+    code: number,
+    body: unknown,
+    { retryAfter, request }: { retryAfter?: number | undefined; request?: ApiRequest | undefined } = {},
+  ) {
     const status = isStatus(body) ? body : undefined
-    super(status?.message ?? `${request}: HTTP ${code}${typeof body === 'string' && body !== '' ? `: ${body.slice(0, 200).trim()}` : ''}`)
+    super(status?.message ?? `${name}: HTTP ${code}${typeof body === 'string' && body !== '' ? `: ${body.slice(0, 200).trim()}` : ''}`)
     this.code = code
     this.reason = status?.reason ?? ''
     this.details = status?.details
     this.retryAfter = retryAfter ?? status?.details?.retryAfterSeconds
+    this.request = request
   }
 
   /** 404 because the API server does not know the kind at all, as when its CRD is missing; an unknown object answers with a Status that names it. */
@@ -45,10 +56,12 @@ export class ApiError extends Error {
 export class ConnectionError extends Error {
   override readonly name: string = 'ConnectionError'
   readonly code: string
+  readonly request: ApiRequest | undefined
 
-  constructor(request: string, cause: unknown) {
+  constructor(name: string, cause: unknown, request?: ApiRequest) {
     const inner = cause instanceof Error ? cause : new Error(String(cause))
-    super(`${request}: ${inner.message}`, { cause })
+    super(`${name}: ${inner.message}`, { cause })
+    this.request = request
     this.code = 'code' in inner && typeof inner.code === 'string' ? inner.code : inner.name
   }
 }

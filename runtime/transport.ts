@@ -4,6 +4,7 @@ import type { KubeConfig } from '@kubernetes/client-node'
 import { createConcurrencyLimit } from './concurrency-limit.ts'
 import { createConnections } from './connection.ts'
 import { ApiError, ConnectionError, SilenceError } from './errors.ts'
+import { apiRequestOf } from './request.ts'
 import { type Answer, exchange, isConnectionFailure, isSuccess, readAll, type RequestOptions } from './exchange.ts'
 import { sleep } from './sleep.ts'
 
@@ -46,6 +47,7 @@ export function createTransport(options: TransportOptions): Transport {
   /** Retries what is safe to send again: everything but POST after a lost connection, everything after 429 and one 401. */
   async function attempt<Result>(request: RequestOptions, watch: boolean, read: (answer: Answer) => Promise<Result>): Promise<Result> {
     const name = `${request.method} ${request.path}`
+    const sent = apiRequestOf(request)
     const tries = { count: 0, reloaded: false }
     for (;;) {
       tries.count++
@@ -56,13 +58,13 @@ export function createTransport(options: TransportOptions): Transport {
         const code = answer.response.statusCode ?? 0
         observe?.(request.method, code)
         if (isSuccess(answer.response)) return await read(answer)
-        failure = new ApiError(name, code, parseBody(await readAll(answer)), retryAfterOf(answer.response))
+        failure = new ApiError(name, code, parseBody(await readAll(answer)), { retryAfter: retryAfterOf(answer.response), request: sent })
       } catch (error) {
         if (request.signal?.aborted === true) throw error
         if (!(error instanceof Error) || !isConnectionFailure(error)) throw error
         observe?.(request.method, '<error>')
         if (error instanceof SilenceError) connections.dropIdle()
-        failure = new ConnectionError(name, error)
+        failure = new ConnectionError(name, error, sent)
       }
       if (tries.count >= ATTEMPTS || !(await mayRetry(failure, request, tries))) throw failure
     }

@@ -1,5 +1,6 @@
 /** Failures of an apply or delete, classified: condition reason, message with what to do, and when to try again. */
-import { objectId, type KubeObject } from '../../runtime/object.ts'
+import { groupOf, objectId, type KubeObject } from '../../runtime/object.ts'
+import { type ApiRequest, requestedResource, requestTarget, verbsNeeded } from '../../runtime/request.ts'
 import { ApiError, ConnectionError, messageOf } from '../../runtime/errors.ts'
 import { resourceName } from '../../runtime/resource.ts'
 import { typeOf } from '../api/kinds.ts'
@@ -24,7 +25,10 @@ export class ReconcileError extends Error {
 
 export type Retry = 'heals' | 'backoff' | 'conflict' | 'terminal'
 
-/** What the API server refused, as a ReconcileError that names object, verb and remedy. `specPath` names the SlimeBoot field behind a rendered field. */
+/**
+ * What the API server refused, as a ReconcileError that names object, verb and remedy. The request of the error says which; `object` and
+ * `verb` are what was being done, for an error without one. `specPath` names the SlimeBoot field behind a rendered field.
+ */
 export function failureOf(
   error: unknown,
   verb: 'get' | 'list' | 'apply' | 'delete',
@@ -32,13 +36,15 @@ export function failureOf(
   specPath?: (fieldPath: string) => string | undefined,
 ): ReconcileError {
   if (error instanceof ReconcileError) return error
-  const id = verb === 'list' ? resourceName(typeOf(object)) : objectId(object)
+  const request = error instanceof ApiError || error instanceof ConnectionError ? error.request : undefined
+  const id = request === undefined || isAbout(request, object) ? idOf(verb, object) : requestTarget(request)
+  const done = request === undefined ? verb : request.apply ? 'apply' : request.verb
   const fail = (reason: ConditionReason, message: string, retry: Retry): ReconcileError =>
     new ReconcileError(reason, message, retry, { cause: error, objects: [id] })
   if (error instanceof ConnectionError)
-    return fail('ApiServerUnreachable', `${id}: ${verb} failed: ${error.message}. It is tried again.`, 'backoff')
-  if (!(error instanceof ApiError)) return fail('InternalError', `${id}: ${verb} failed: ${messageOf(error)}`, 'backoff')
-  const refused = `${id}: ${verb} refused (${error.reason === '' ? error.code : error.reason}): ${error.message}`
+    return fail('ApiServerUnreachable', `${id}: ${done} failed: ${error.message}. It is tried again.`, 'backoff')
+  if (!(error instanceof ApiError)) return fail('InternalError', `${id}: ${done} failed: ${messageOf(error)}`, 'backoff')
+  const refused = `${id}: ${done} refused (${error.reason === '' ? error.code : error.reason}): ${error.message}`
   if (error.unknownKind)
     return fail(
       'KindMissing',
@@ -47,7 +53,7 @@ export function failureOf(
     )
   switch (error.code) {
     case 403:
-      return forbidden(error, verb, object, refused, fail)
+      return forbidden(error, request ?? assumed(verb, object), object, refused, fail)
     case 404:
       return notFound(error, object, refused, fail)
     case 409:
@@ -84,7 +90,7 @@ function notFound(error: ApiError, object: KubeObject, refused: string, fail: Fa
   )
 }
 
-function forbidden(error: ApiError, verb: string, object: KubeObject, refused: string, fail: Fail): ReconcileError {
+function forbidden(error: ApiError, request: ApiRequest, object: KubeObject, refused: string, fail: Fail): ReconcileError {
   const causes = error.details?.causes ?? []
   if (causes.some((cause) => cause.reason === 'NamespaceTerminating') || /being terminated/.test(error.message)) {
     return fail(
@@ -97,8 +103,28 @@ function forbidden(error: ApiError, verb: string, object: KubeObject, refused: s
     return fail('QuotaExceeded', `${refused}. Raise the quota or lower the SlimeBoot's resources.`, 'heals')
   if (/admission webhook|ValidatingAdmissionPolicy|violates PodSecurity/.test(error.message))
     return fail('AdmissionDenied', refused, 'heals')
-  const verbs = verb === 'apply' ? 'create and patch' : verb
-  return fail('Forbidden', `${refused}. Grant "${verbs} ${resourceName(typeOf(object))}" to the operator.`, 'heals')
+  const place = request.namespace === undefined ? '' : ` in namespace ${request.namespace}`
+  const right = NOT_HELD.test(error.message)
+    ? `bind clusterroles.rbac.authorization.k8s.io/${(object['roleRef'] as { readonly name?: string } | undefined)?.name ?? ''}" to the operator`
+    : `${verbsNeeded(request).join(' and ')} ${requestedResource(request)}" to the operator${place}`
+  return fail('Forbidden', `${refused}. Grant "${right}.`, 'heals')
+}
+
+/** A role may be bound only by who has all its rights, or verb bind on it (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping). */
+const NOT_HELD = /attempting to grant RBAC permissions not currently held/
+
+function isAbout({ group, name, namespace, subresource }: ApiRequest, { apiVersion, metadata }: KubeObject): boolean {
+  return subresource === undefined && name === metadata.name && namespace === metadata.namespace && group === groupOf(apiVersion)
+}
+
+function idOf(verb: string, object: KubeObject): string {
+  return verb === 'list' ? resourceName(typeOf(object)) : objectId(object)
+}
+
+/** The request that was made for `verb`, where the error does not say it. */
+function assumed(verb: 'get' | 'list' | 'apply' | 'delete', object: KubeObject): ApiRequest {
+  const type = typeOf(object)
+  return { verb: verb === 'apply' ? 'patch' : verb, group: groupOf(type.apiVersion), resource: type.plural, apply: verb === 'apply' }
 }
 
 function invalid(
