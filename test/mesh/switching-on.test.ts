@@ -35,7 +35,7 @@ const FENCE = {
 }
 
 let stage: SwitchingStage
-const seen: Record<'before' | 'with' | 'after', Outcome[]> = { before: [], with: [], after: [] }
+const seen: Record<'before' | 'with' | 'cluster' | 'after', Outcome[]> = { before: [], with: [], cluster: [], after: [] }
 
 before(async () => {
   stage = await setSwitchingStage()
@@ -118,15 +118,23 @@ test('what goes round is answered and does not go on', async () => {
     (await stage.pod('outside').place.app().call(`http://${ip}:9080/`, { headers })).status
   // the proxy of that pod tells the global-sidecar its own address
   assert.equal(await call(stage.pod('looping').ip), 508)
-  const passes = async (): Promise<number> => {
-    const { text } = await globalSidecar()
-      .place.app()
-      .call('http://127.0.0.1:15000/stats?filter=^cluster.slime_original_destination.upstream_rq_total$')
-    return Number(text.split(': ')[1])
-  }
-  const earlier = await passes()
+  const earlier = await forwarded()
   assert.equal(await call(stage.pod('looping').ip), 508)
-  assert.equal(await passes(), earlier + 4)
+  assert.equal(await forwarded(), earlier + 4)
+})
+
+test('in mode cluster everything is answered from the first call on, too', async () => {
+  await stage.kubectl('delete', 'servicefence', 'caller', '-n', 'default')
+  await patchBoot([
+    { op: 'replace', path: '/spec/component/globalSidecar/type', value: 'cluster' },
+    { op: 'remove', path: '/spec/component/globalSidecar/namespace' },
+  ])
+  await stage.mesh.apply([FENCE])
+  await stage.eventually(async () => assert.doesNotMatch(await stage.admin('caller', '/clusters'), /outbound\|9080\|\|plain\./))
+  seen.cluster = await callAll()
+  assert.deepEqual(lost(seen.cluster), [])
+  assert.equal(seen.cluster[closed()], '404')
+  assert.deepEqual(await stage.rejected(), [])
 })
 
 test('after the removal everything is answered as before', async () => {
@@ -143,6 +151,23 @@ test('after the removal everything is answered as before', async () => {
 const HEADER = 'x-slime-original-destination'
 
 const closed = (): number => stage.destinations.findIndex(({ title }) => title === 'host outside the mesh, namespace REGISTRY_ONLY')
+
+/** Resolves when the operator has done it. */
+async function patchBoot(patch: readonly object[]): Promise<void> {
+  await stage.kubectl('patch', 'slimeboot', 'lazyload', '-n', 'mesh-operator', '--type=json', '-p', JSON.stringify(patch))
+  await stage.eventually(async () => {
+    const { metadata, status } = await stage.get('slimeboot', 'lazyload', '-n', 'mesh-operator')
+    const [ready] = status.conditions.filter(({ type }: { type: string }) => type === 'Ready')
+    assert.deepEqual([ready.observedGeneration, ready.status], [metadata.generation, 'True'], ready.message)
+  })
+}
+
+/** Calls to unknown hosts that the global-sidecar of namespace default has sent on. */
+async function forwarded(): Promise<number> {
+  const path = '/stats?filter=^cluster.slime_original_destination.upstream_rq_total$'
+  const { text } = await globalSidecar().place.app().call(`http://127.0.0.1:15000${path}`)
+  return Number(text.split(': ')[1])
+}
 
 /** Of namespace default. */
 function globalSidecar() {
@@ -176,6 +201,8 @@ function nameOf({ from, title }: Destination): string {
 
 function table(): string {
   const cell = (text: string | undefined = ''): string => text.replace(/\s+/g, ' ').slice(0, 24).padEnd(26)
-  const rows = stage.destinations.map((each, index) => [nameOf(each), seen.before[index], seen.with[index], seen.after[index]] as const)
+  const rows = stage.destinations.map(
+    (each, index) => [nameOf(each), seen.before[index], seen.with[index], seen.cluster[index], seen.after[index]] as const,
+  )
   return rows.map(([name, ...cells]) => name.padEnd(60) + cells.map(cell).join('')).join('\n')
 }

@@ -80,7 +80,7 @@ export async function setSwitchingStage(): Promise<SwitchingStage> {
     call: async () => (await http(from, to, options)).outcome,
   })
   const destinations: readonly Destination[] = [
-    byHttp('HTTP Service on a wormhole port', 'caller', 'plain', { host: 'plain:9080' }),
+    byHttp('HTTP Service on a wormhole port', 'caller', 'plain', { host: 'plain.default:9080' }),
     byHttp('pod in the mesh by its address', 'caller', 'server'),
     byHttp('pod in the mesh by its address', 'unfenced', 'server'),
     byHttp('pod outside the mesh by its address', 'caller', 'outside'),
