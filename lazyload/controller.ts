@@ -1,6 +1,7 @@
 /** Controller: one queue of `namespace/name`, which names a fence and the Service that it is for, and what each event puts into it. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'winston'
+import { aborted, onAbort } from '../runtime/callbacks.ts'
 import type { Client } from '../runtime/client.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { EventRecorder } from '../runtime/events.ts'
@@ -228,7 +229,7 @@ export function createController({ config, client, podList, events, log, metrics
       void (await Promise.all([...caches.informers, ...caches.optional].map((informer) => informer.run(signal)))),
     /** Resolves when every kind is listed, missing or forbidden, or `signal` aborts. */
     async whenSynced(signal: AbortSignal): Promise<void> {
-      await Promise.race([Promise.all([...caches.informers, ...caches.optional].map((informer) => informer.whenSynced())), abortOf(signal)])
+      await Promise.race([Promise.all([...caches.informers, ...caches.optional].map((informer) => informer.whenSynced())), aborted(signal)])
     },
     /**
      * Resolves when the first list of every kind is in, or the kind known to be missing, or `signal` aborts. Before that nothing may be
@@ -237,14 +238,13 @@ export function createController({ config, client, podList, events, log, metrics
     async whenListed(signal: AbortSignal): Promise<void> {
       const unlisted = caches.needed.filter(({ blind, kindMissing }) => blind() && !kindMissing()).map(({ type }) => resourceName(type))
       if (unlisted.length > 0) log.warn('waiting: nothing is written before these are listed', { resources: unlisted })
-      await Promise.race([Promise.all(caches.needed.map((informer) => informer.whenListed())), abortOf(signal)])
+      await Promise.race([Promise.all(caches.needed.map((informer) => informer.whenListed())), aborted(signal)])
     },
     /** Reconciles until `signal` aborts and every reconcile in progress has ended. */
     async work(signal: AbortSignal): Promise<void> {
       log.info('working', { fences: fences.size(), services: services.size() })
       working = true
-      signal.addEventListener('abort', () => queue.close(), { once: true })
-      if (signal.aborted) queue.close()
+      onAbort(signal, 'queue', () => queue.close())
       await runWorkers({
         queue,
         concurrency: workers,
@@ -258,11 +258,4 @@ export function createController({ config, client, podList, events, log, metrics
       })
     },
   }
-}
-
-async function abortOf(signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -1,6 +1,6 @@
 /** Metrics of lazyload: controller-runtime's (runtime/metrics.ts), upstream's slime_lazyload_*, and how learning goes. */
 import Counter from 'prom-client/lib/counter.js'
-import Gauge from 'prom-client/lib/gauge.js'
+import { collectGauge } from '../runtime/collected-metrics.ts'
 import { createMetrics, type MetricsOptions } from '../runtime/metrics.ts'
 import type { EntryResult } from './accesslog/source.ts'
 import type { SidecarOutcome } from './sidecar/writer.ts'
@@ -58,16 +58,6 @@ export function createLazyloadMetrics(options: Omit<MetricsOptions, 'controller'
       else if (outcome === 'failed') sidecarFailures.inc()
     },
     /** A value that is looked up at the scrape. */
-    gauge(name: string, help: string, value: () => number): void {
-      const metric = new Gauge({
-        name: PREFIX + name,
-        help,
-        registers: [],
-        collect() {
-          this.set(value())
-        },
-      })
-      runtime.registry.registerMetric(metric)
-    },
+    gauge: (name: string, help: string, value: () => number): void => collectGauge(runtime.registry, PREFIX + name, help, {}, value),
   }
 }

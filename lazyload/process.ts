@@ -1,11 +1,13 @@
 /** Lazyload as a process: every replica watches and learns, the leader also writes Sidecars and fences and asks Prometheus. */
 import type { Logger } from 'winston'
+import { after, listenOnce } from '../runtime/callbacks.ts'
 import { createClient } from '../runtime/client.ts'
 import { collectAtRest } from '../runtime/collect-at-rest.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { createEventRecorder } from '../runtime/events.ts'
 import { loadKubeConfig } from '../runtime/kubeconfig.ts'
 import { LeaseLostError } from '../runtime/leader-election.ts'
+import { onProcessEvents } from '../runtime/process-events.ts'
 import { createTransport } from '../runtime/transport.ts'
 import { startAux } from './aux/server.ts'
 import { loadConfig } from './config.ts'
@@ -19,7 +21,6 @@ import { createRequestLog } from './log/request-log.ts'
 import { createLazyloadMetrics } from './metrics.ts'
 import { createPods } from './mesh/pods.ts'
 import type { LazyloadOptions } from './options.ts'
-import { onSignals } from './signals.ts'
 import { createSource } from './source.ts'
 
 /** What was learned last gets this time to be written at the end, milliseconds. */
@@ -31,7 +32,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
   const config = loadConfig(options.config)
   const log = createLogger(config.log, options.logFormat)
   const requestLog = createRequestLog(log, config.log.requestVerbosity)
-  const stop = onSignals(log)
+  const stop = onProcessEvents(log)
   if (config.notRun.length > 0) log.warn('modules of the bundle that this program does not run', { modules: config.notRun })
   if (config.unknown.length > 0) log.warn('settings without effect', { settings: config.unknown })
   const connection = { loadConfig: () => loadKubeConfig(options.kubeconfig), userAgent: `slime-lazyload/${version} (${options.podName})` }
@@ -148,9 +149,9 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
 /** With exit code 1, once the last line is written. */
 async function exit(log: Logger): Promise<never> {
   await new Promise<void>((resolve) => {
-    log.once('finish', resolve)
+    listenOnce(log, 'finish', 'log', resolve)
     log.end()
-    setTimeout(resolve, 1000)
+    after(1000, 'log', resolve)
   })
   process.exit(1)
 }

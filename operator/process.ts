@@ -1,6 +1,7 @@
 /** The operator as a process: signals, leader election, health server, controller; `run` waits until all of it has ended. */
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'winston'
+import { soon } from '../runtime/callbacks.ts'
 import { createClient } from '../runtime/client.ts'
 import { collectAtRest } from '../runtime/collect-at-rest.ts'
 import { messageOf } from '../runtime/errors.ts'
@@ -8,6 +9,7 @@ import { createEventRecorder } from '../runtime/events.ts'
 import { type Check, type HealthServer, startHealthServer } from '../runtime/health-server.ts'
 import { loadKubeConfig } from '../runtime/kubeconfig.ts'
 import { createLeaderElection, type LeaderElection, LeaseLostError } from '../runtime/leader-election.ts'
+import { onProcessEvents } from '../runtime/process-events.ts'
 import { createTransport } from '../runtime/transport.ts'
 import { watchChecks } from '../runtime/watch-health.ts'
 import { EVENT } from './api/kinds.ts'
@@ -22,7 +24,7 @@ import { VERSION } from './version.ts'
 /** Runs until SIGTERM or SIGINT. Throws what stops the start; a lost lease ends the process with exit code 1. */
 export async function runOperator(config: OperatorConfig): Promise<void> {
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
-  const stop = onSignals(log)
+  const stop = onProcessEvents(log)
   const election = createElection(config, log)
   const metrics = createOperatorMetrics({
     workers: config.workers,
@@ -65,7 +67,7 @@ export async function runOperator(config: OperatorConfig): Promise<void> {
     await controller.run(signal)
     await events.flush()
   }
-  setImmediate(warmUp)
+  soon('warm up', warmUp)
   const { queue, reconciles } = controller
   collectAtRest({ worked: reconciles, isBusy: () => queue.depth() + queue.running().length > 0 }, stop)
   try {
@@ -145,28 +147,6 @@ function leaseChecks(election: LeaderElection | undefined, leaseDurationMs: numb
       problem: blind ? `not read for ${Math.round(election.silentMs() / 1000)} s: ${election.problem() || 'no answer'}` : undefined,
     },
   ]
-}
-
-/** Aborts at the first SIGTERM or SIGINT; the second ends the process at once. A rejection that nobody handles is a bug: logged, exit code 1. */
-function onSignals(log: Logger): AbortSignal {
-  const stop = new AbortController()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (stop.signal.aborted) {
-        log.warn('stopped at once', { signal })
-        process.exit(1)
-      }
-      log.info('stopping', { signal })
-      stop.abort()
-    })
-  }
-  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
-    process.on(event, (error: unknown) => {
-      log.error(`${event}: a bug, exiting`, { error: error instanceof Error ? error.stack : String(error) })
-      process.exit(1)
-    })
-  }
-  return stop.signal
 }
 
 function userAgentOf(config: OperatorConfig): string {

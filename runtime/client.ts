@@ -2,6 +2,7 @@
 import type { KubeObject } from './object.ts'
 import { collectionPath, objectPath, type ObjectRef, refOf, type ResourceType } from './resource.ts'
 import { hasCode } from './errors.ts'
+import { type ListBody, readList } from './list-reader.ts'
 import type { Transport } from './transport.ts'
 import type { IncomingMessage } from 'node:http'
 
@@ -19,8 +20,8 @@ export interface ListOptions {
   readonly limit?: number
   readonly resourceVersion?: string
   readonly resourceVersionMatch?: 'NotOlderThan' | 'Exact'
-  /** What is kept of each object, page by page: a large list is never in memory as a whole. */
-  readonly map?: (object: KubeObject) => KubeObject
+  /** What is kept of each object, undefined for nothing: a large list is never in memory as a whole. */
+  readonly map?: (object: KubeObject) => KubeObject | undefined
   /** Only `metadata` of each object (PartialObjectMetadata). */
   readonly metadataOnly?: boolean
   readonly signal?: AbortSignal
@@ -55,6 +56,8 @@ export function createClient(transport: Transport, { pageSize = PAGE }: { readon
     token: string | undefined,
   ): Promise<{ list: ObjectList; next: string | undefined }> {
     const { namespace, signal, metadataOnly, limit, map = (item) => item, ...query } = options
+    // a list's items carry neither apiVersion nor kind
+    const read = (item: unknown): KubeObject | undefined => map({ ...(item as KubeObject), apiVersion: type.apiVersion, kind: type.kind })
     const body = (await transport.request({
       method: 'GET',
       path: collectionPath(type, namespace),
@@ -63,12 +66,11 @@ export function createClient(transport: Transport, { pageSize = PAGE }: { readon
           ? { ...query, limit: limit ?? pageSize }
           : { labelSelector: query.labelSelector, fieldSelector: query.fieldSelector, limit: limit ?? pageSize, continue: token },
       signal,
+      read: async (chunks) => await readList(chunks, read),
       ...(metadataOnly === true ? { accept: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1' } : {}),
-    })) as { metadata?: { resourceVersion?: string; continue?: string }; items?: KubeObject[] | null }
-    // a list's items carry neither apiVersion nor kind
-    const items = (body.items ?? []).map((item) => map({ ...item, apiVersion: type.apiVersion, kind: type.kind }))
+    })) as ListBody<KubeObject>
     const next = body.metadata?.continue
-    return { list: { resourceVersion: body.metadata?.resourceVersion ?? '', items }, next: next === '' ? undefined : next }
+    return { list: { resourceVersion: body.metadata?.resourceVersion ?? '', items: body.items }, next: next === '' ? undefined : next }
   }
 
   return {

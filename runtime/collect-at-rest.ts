@@ -2,6 +2,7 @@
  * Memory at rest: V8 collects garbage while it allocates, so a process that comes to rest after a burst keeps what the burst has left.
  * Once nothing is to be done it is collected. Needs `node --expose-gc`, as in the image; without it nothing happens.
  */
+import { every, onAbort } from './callbacks.ts'
 
 const LOOK_MS = 5000
 /** A collection stops everything for a moment, a tenth of a second and more with a large cache: not for less than this. */
@@ -25,7 +26,7 @@ export function collectAtRest(options: RestOptions, signal: AbortSignal): void {
   let seen = -1
   let collected = -1
   let bytesThen = 0
-  const timer = setInterval(() => {
+  const timer = every(lookMs, 'memory at rest', () => {
     const now = worked()
     // at rest since the last look, and not collected since
     if (now === seen && now !== collected && !isBusy() && bytes() - bytesThen >= WORTH_BYTES) {
@@ -35,7 +36,7 @@ export function collectAtRest(options: RestOptions, signal: AbortSignal): void {
       bytesThen = bytes()
     }
     seen = now
-  }, lookMs)
+  })
   timer.unref()
-  signal.addEventListener('abort', () => clearInterval(timer), { once: true })
+  onAbort(signal, 'memory at rest', () => clearInterval(timer))
 }

@@ -2,6 +2,7 @@
 import Counter from 'prom-client/lib/counter.js'
 import Gauge from 'prom-client/lib/gauge.js'
 import type Registry from 'prom-client/lib/registry.js'
+import { guarded } from './callbacks.ts'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -18,6 +19,8 @@ export function collectGauges(
   labelNames: readonly string[],
   collect: (set: (labels: Labels, value: number) => void) => void,
 ): void {
+  // one that cannot be looked up leaves the others
+  const collectAll = guarded('metrics', name, collect)
   const metric = new Gauge({
     name,
     help,
@@ -25,7 +28,7 @@ export function collectGauges(
     registers: [],
     collect() {
       this.reset()
-      collect((labels, value) => this.set(labels, value))
+      collectAll((labels, value) => this.set(labels, value))
     },
   })
   registry.registerMetric(metric)
@@ -39,6 +42,7 @@ export function collectCounters(
   labelNames: readonly string[],
   collect: (set: (labels: Labels, total: number) => void) => void,
 ): void {
+  const collectAll = guarded('metrics', name, collect)
   const metric = new Counter({
     name,
     help,
@@ -46,7 +50,7 @@ export function collectCounters(
     registers: [],
     collect() {
       this.reset()
-      collect((labels, total) => this.inc(labels, total))
+      collectAll((labels, total) => this.inc(labels, total))
     },
   })
   registry.registerMetric(metric)

@@ -1,5 +1,6 @@
 /** Kubernetes Events (core/v1): what has changed, for `kubectl describe`. Never stops the work it tells of. */
 import { createHash } from 'node:crypto'
+import { guarded, inBackground } from './callbacks.ts'
 import type { Client } from './client.ts'
 import type { KubeObject } from './object.ts'
 import type { ResourceType } from './resource.ts'
@@ -28,6 +29,7 @@ export function createEventRecorder({ client, eventType, component, instance, on
   const sent = new Map<string, number>()
   const open = new Set<Promise<void>>()
   let count = 0
+  const tellProblem = guarded('observer', 'events', (error: unknown) => onProblem?.(error))
 
   function isRepeat(key: string): boolean {
     const now = performance.now()
@@ -70,9 +72,10 @@ export function createEventRecorder({ client, eventType, component, instance, on
       const sending = client
         .create(eventType, event)
         .then(() => undefined)
-        .catch((error: unknown) => onProblem?.(error))
+        .catch(tellProblem)
         .finally(() => open.delete(sending))
       open.add(sending)
+      inBackground(`event ${reason}`, sending)
     },
     async flush() {
       await Promise.all(open)

@@ -1,7 +1,9 @@
 /** One HTTP request and its answer: sent when its socket can be written to, given up when nothing is heard for too long. */
 import http from 'node:http'
 import https from 'node:https'
+import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { after, listenOnce } from './callbacks.ts'
 import type { Connection } from './connection.ts'
 import { SilenceError } from './errors.ts'
 
@@ -17,6 +19,8 @@ export interface RequestOptions {
   readonly contentType?: string
   readonly accept?: string
   readonly timeoutMs?: number
+  /** Reads the body of a 2xx answer; without it all of it is parsed as JSON at once. */
+  readonly read?: (body: AsyncIterable<Buffer>) => Promise<unknown>
   readonly signal?: AbortSignal | undefined
 }
 
@@ -57,15 +61,17 @@ export async function exchange(request: RequestOptions, { connection, watch, lim
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     })
     let incoming: http.IncomingMessage | undefined
-    const timer = setTimeout(() => (incoming ?? outgoing).destroy(new SilenceError(`no answer within ${limitMs / 1000} s`)), limitMs)
-    outgoing.once('response', (response) => {
+    const timer = after(limitMs, 'silent request', () =>
+      (incoming ?? outgoing).destroy(new SilenceError(`no answer within ${limitMs / 1000} s`)),
+    )
+    listenOnce(outgoing, 'response', 'answer', (response: http.IncomingMessage) => {
       incoming = response
       // an open watch may be silent for longer, and has a timer of its own
       if (watch && isSuccess(response)) clearTimeout(timer)
-      else response.once('close', () => clearTimeout(timer))
+      else listenOnce(response, 'close', 'answer', () => clearTimeout(timer))
       resolve({ response, heard: () => void (response.closed || timer.refresh()) })
     })
-    outgoing.once('error', (error) => {
+    listenOnce(outgoing, 'error', 'request', (error: Error) => {
       clearTimeout(timer)
       reject(error)
     })
@@ -84,14 +90,19 @@ export async function exchange(request: RequestOptions, { connection, watch, lim
   })
 }
 
-/** The whole body as text; the time limit counts from each piece of it. */
-export async function readAll({ response, heard }: Answer): Promise<string> {
+/** The whole body as text. */
+export async function readAll(answer: Answer): Promise<string> {
   const chunks: Buffer[] = []
+  for await (const chunk of chunksOf(answer)) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The body as it comes; the time limit counts from each piece of it. */
+export async function* chunksOf({ response, heard }: Answer): AsyncGenerator<Buffer> {
   for await (const chunk of response) {
     heard()
-    chunks.push(chunk as Buffer)
+    yield chunk as Buffer
   }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 export function isSuccess({ statusCode = 0 }: http.IncomingMessage): boolean {
@@ -105,9 +116,9 @@ export function isConnectionFailure(error: Error): boolean {
 
 /** Calls `ready` when the request's socket can be written to: nothing lies between that and the wire. */
 function whenConnected(outgoing: http.ClientRequest, ready: () => void): void {
-  outgoing.once('socket', (socket) => {
+  listenOnce(outgoing, 'socket', 'request', (socket: Socket) => {
     const handshaking = socket instanceof TLSSocket && 'secureConnecting' in socket && socket.secureConnecting === true
-    if (socket.connecting || handshaking) socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', ready)
+    if (socket.connecting || handshaking) listenOnce(socket, socket instanceof TLSSocket ? 'secureConnect' : 'connect', 'request', ready)
     else ready()
   })
 }

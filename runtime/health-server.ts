@@ -5,7 +5,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { attempt, guarded, listen } from './callbacks.ts'
 import { messageOf } from './errors.ts'
+import { panicked } from './panics.ts'
 
 /** One thing that must be well. */
 export interface Check {
@@ -49,21 +51,29 @@ export interface HealthServer {
 /** Resolves when it listens. Throws an Error that says why it cannot. */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const { address, live, ready, metrics, onProblem, alias, handle } = options
-  const server = createServer((request, response) => {
-    answer(request, response).catch((error: unknown) => {
-      if (!response.headersSent) response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' })
-      response.end(`${messageOf(error)}\n`)
-    })
-  })
+  const server = createServer(
+    guarded('request', 'health server', async (request: IncomingMessage, response: ServerResponse) => {
+      try {
+        await answer(request, response)
+      } catch (error) {
+        panicked('request', `${request.method} ${(request.url ?? '').slice(0, 100).replace(/\?.*/, '')}`, error)
+        if (!response.headersSent) response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' })
+        response.end(`${messageOf(error)}\n`)
+      }
+    }),
+  )
+  // that a check fails to be made says nothing against the process: its end would not help
+  const checkLive = (): readonly Check[] => attempt('request', 'liveness checks', live, [])
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!URL.canParse(request.url ?? '/', 'http://localhost')) return send(response, 400, 'not a path\n')
     const url = new URL(request.url ?? '/', 'http://localhost')
     const answered = await handle?.(request, url)
     if (answered !== undefined) return send(response, answered.code, answered.text)
     const pathname = alias !== undefined && url.pathname.startsWith(`${alias}/`) ? url.pathname.slice(alias.length) : url.pathname
     const verbose = url.searchParams.has('verbose')
     if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'only GET and HEAD\n')
-    if (pathname === '/livez' || pathname === '/healthz') return sendChecks(response, pathname, live(), verbose)
+    if (pathname === '/livez' || pathname === '/healthz') return sendChecks(response, pathname, checkLive(), verbose)
     if (pathname === '/readyz') return sendChecks(response, pathname, ready(), verbose)
     if (pathname !== '/metrics') return send(response, 404, 'not found; there are /livez, /readyz (both with ?verbose) and /metrics\n')
     const { contentType, text } = await metrics()
@@ -77,7 +87,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   } catch (error) {
     throw new Error(`health server: cannot listen on ${host ?? ''}:${port}: ${explain(error)}`, { cause: error })
   }
-  server.on('error', onProblem)
+  listen(server, 'error', 'health server', onProblem)
   return {
     port: (server.address() as AddressInfo).port,
     close() {

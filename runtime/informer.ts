@@ -1,12 +1,14 @@
 /** List-and-watch of one type into a cache; never gives up, tells how fresh it is. Handlers only enqueue. */
 import { createBackoff } from './backoff.ts'
+import { attempt, guarded } from './callbacks.ts'
 import type { Client } from './client.ts'
 import { ApiError, ConnectionError, hasCode } from './errors.ts'
-import type { KubeObject } from './object.ts'
+import { keyOf, type KubeObject, objectId } from './object.ts'
 import { createObjectCache, type OnChange } from './object-cache.ts'
 import { compareResourceVersions } from './resource-version.ts'
 import type { ResourceType } from './resource.ts'
 import { jittered, sleep } from './sleep.ts'
+import { createTurns } from './turns.ts'
 import { BAD_EVENT, readWatch, SILENT_WATCH } from './watch.ts'
 
 export type { ChangeSource } from './object-cache.ts'
@@ -17,11 +19,11 @@ export interface InformerOptions {
   readonly namespace?: string | undefined
   readonly labelSelector?: string | undefined
   readonly fieldSelector?: string | undefined
-  /** What is kept of an object: smaller is better, `metadata` must stay. */
+  /** What is kept of an object: smaller is better, `metadata` must stay. An object that makes it throw is told, and stays as it was known. */
   readonly transform?: (object: KubeObject) => KubeObject
   /** List in pages: costs the API server more than one answer out of its cache, but the whole is never in memory as it came. */
   readonly paged?: boolean
-  /** After every change of the cache. Must not throw and must not wait. */
+  /** After every change of the cache. Must not wait. */
   readonly onChange?: OnChange
   /** The kind can be watched again after it was missing or forbidden. */
   readonly onRegained?: () => void
@@ -58,20 +60,15 @@ export type Informer = ReturnType<typeof createInformer>
 
 /** Nothing is listed before `run`, which resolves when its signal aborts and never rejects. */
 export function createInformer(options: InformerOptions) {
-  const {
-    client,
-    type,
-    namespace,
-    labelSelector,
-    fieldSelector,
-    transform = (object) => object,
-    onChange = () => {},
-    onRegained = () => {},
-    onProblem = () => {},
-    builtIn = false,
-  } = options
+  const { client, type, namespace, labelSelector, fieldSelector, transform = (object) => object, onChange = () => {}, builtIn = false } = options
+  const onRegained = guarded('watch', `regained ${type.plural}`, () => options.onRegained?.())
+  const onProblem = guarded('watch', `problem of ${type.plural}`, (problem: InformerProblem) => options.onProblem?.(problem))
   const timing = { ...TIMING, ...options.timing }
   const cache = createObjectCache(onChange)
+  /** As the cache keeps it. One object that cannot be read must not hold up the others: what was known of it stays, or it is unknown. */
+  const kept = (object: KubeObject): KubeObject | undefined =>
+    attempt('watch', objectId(object), () => transform(object), undefined) ?? cache.get(keyOf(object))
+  const turns = createTurns()
   /** From where to watch on; undefined: list first. */
   let resourceVersion: string | undefined
   /** The newest one that a list or a watch has told. */
@@ -122,12 +119,12 @@ export function createInformer(options: InformerOptions) {
       labelSelector,
       fieldSelector,
       signal,
-      map: transform,
+      map: kept,
       ...(fromCache ? { resourceVersion: '0' } : {}),
     })
     // etcd was restored from a backup
     const rewritten = compareResourceVersions(list.resourceVersion, newest) < 0
-    cache.replaceAll(list.items, list.resourceVersion, rewritten)
+    await cache.replaceAll(list.items, list.resourceVersion, rewritten, turns)
     resourceVersion = newest = list.resourceVersion
     listed = true
     vanished = false
@@ -156,9 +153,13 @@ export function createInformer(options: InformerOptions) {
       if (event.type !== 'BOOKMARK') {
         const object = { ...event.object, apiVersion: type.apiVersion, kind: type.kind }
         if (event.type === 'DELETED') cache.remove(object)
-        else cache.put(transform(object), 'watch')
+        else {
+          const now = kept(object)
+          if (now !== undefined) cache.put(now, 'watch')
+        }
       }
       resourceVersion = newest = at
+      if (turns.isOver()) await turns.next()
     }
   }
 
@@ -239,7 +240,10 @@ export function createInformer(options: InformerOptions) {
       if (!listed && !kindMissing) await new Promise<void>((resolve) => waitingForList.push(resolve))
     },
     /** Takes in the answer of a write, so that the next reconcile sees it before its watch event comes. */
-    record: (object: KubeObject) => cache.put(transform(object), 'write'),
+    record(object: KubeObject): void {
+      const now = kept(object)
+      if (now !== undefined) cache.put(now, 'write')
+    },
     /** Takes in that an object is gone. */
     forget: (object: KubeObject) => cache.forget(object),
   }

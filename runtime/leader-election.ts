@@ -7,6 +7,7 @@
  * seen that renewal later, and waits longer (lease duration > renew deadline). So a process that was frozen writes nothing after
  * another one leads, as long as each write asks `checkWrite` when it is dispatched.
  */
+import { aborted, after, guarded } from './callbacks.ts'
 import type { Client } from './client.ts'
 import { hasCode, messageOf } from './errors.ts'
 import { claimed, isHeldByOther, LEASE, type LeaseSpec, type Observation, observe, released } from './lease.ts'
@@ -63,9 +64,11 @@ export function timingProblem({ leaseDurationMs, renewDeadlineMs, retryPeriodMs 
 }
 
 export function createLeaderElection(options: LeaderElectionOptions) {
-  const { client, namespace, name, owners = [], identity, timing, drainMs = DRAIN_MS, onHolder, onProblem } = options
+  const { client, namespace, name, owners = [], identity, timing, drainMs = DRAIN_MS } = options
   const { now = () => performance.now() } = options
   const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = timing
+  const onHolder = guarded('lease', 'holder', (current: string) => options.onHolder?.(current))
+  const onProblem = guarded('lease', 'problem', (error: Error) => options.onProblem?.(error))
   const ref: ObjectRef = { type: LEASE, namespace, name }
   let lease: KubeObject | undefined
   let observation: Observation | undefined
@@ -138,7 +141,7 @@ export function createLeaderElection(options: LeaderElectionOptions) {
     const limitMs = Math.max(0, Math.min(renewDeadlineMs / 2, leading ? deadline - now() : Infinity))
     // not AbortSignal.timeout: that one fires after a request that has ended, too
     const limit = new AbortController()
-    const timer = setTimeout(() => limit.abort(), limitMs)
+    const timer = after(limitMs, 'lease', () => limit.abort())
     try {
       return await acquireOrRenew(AbortSignal.any([signal, limit.signal]))
     } catch (error) {
@@ -147,7 +150,7 @@ export function createLeaderElection(options: LeaderElectionOptions) {
       if (signal.aborted || (!leading && hasCode(error, 409))) return false
       const silent = error instanceof Error && error.name === 'AbortError'
       const failure = silent ? new Error(`no answer within ${(limitMs / 1000).toFixed(1)} s`, { cause: error }) : (error as Error)
-      if (failure.message !== problem) onProblem?.(failure)
+      if (failure.message !== problem) onProblem(failure)
       problem = failure.message
       return false
     } finally {
@@ -186,7 +189,7 @@ export function createLeaderElection(options: LeaderElectionOptions) {
     } catch (error) {
       // a renewal that was under way came between
       if (hasCode(error, 409) && tries > 1) return await release(tries - 1)
-      onProblem?.(
+      onProblem(
         new Error(`Lease/${namespace}/${name} was not released, others take it when it expires: ${messageOf(error)}`, { cause: error }),
       )
     }
@@ -236,9 +239,6 @@ export function createLeaderElection(options: LeaderElectionOptions) {
 
 /** Resolves `ms` after `signal` aborts; never when `ended` aborts first. */
 async function drain(signal: AbortSignal, ms: number, ended: AbortSignal): Promise<void> {
-  const stopped = Promise.withResolvers<void>()
-  if (signal.aborted) stopped.resolve()
-  signal.addEventListener('abort', () => stopped.resolve(), { once: true, signal: ended })
-  await stopped.promise
+  await aborted(signal, ended)
   await sleep(ms, ended)
 }

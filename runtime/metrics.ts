@@ -5,7 +5,8 @@
 import Counter from 'prom-client/lib/counter.js'
 import Histogram from 'prom-client/lib/histogram.js'
 import Registry from 'prom-client/lib/registry.js'
-import { collectGauge } from './collected-metrics.ts'
+import { collectCounters, collectGauge } from './collected-metrics.ts'
+import { panicCounts } from './panics.ts'
 import { collectProcess } from './process-metrics.ts'
 import type { WorkQueue, WorkQueueObserver } from './work-queue.ts'
 import type { WorkerObserver } from './worker.ts'
@@ -102,6 +103,15 @@ export function createMetrics({ controller, workers, election }: MetricsOptions)
       Number(election.isLeading()),
     )
   collectProcess(registry)
+  collectCounters(
+    registry,
+    'nodejs_callback_panics_total',
+    'Unexpected errors in what Node or a library has called, by what that was. Each is a bug: it is logged, and the process goes on.',
+    ['callback'],
+    (set) => {
+      for (const [callback, count] of panicCounts()) set({ callback }, count)
+    },
+  )
 
   function gauge(name: string, help: string, labels: Readonly<Record<string, string>>, value: () => number): void {
     collectGauge(registry, name, help, labels, value)

@@ -2,20 +2,23 @@
  * The objects of one type as last heard of, by key. Lists, watch events and the answers of our own writes come in any order; resource
  * versions decide what is newer, and what is gone stays gone.
  */
-import { keyOf, type KubeObject } from './object.ts'
+import { guarded } from './callbacks.ts'
+import { keyOf, type KubeObject, objectId } from './object.ts'
 import { compareResourceVersions } from './resource-version.ts'
+import type { Turns } from './turns.ts'
 
 /** `write`: the answer of a write of ours, ahead of its watch event. */
 export type ChangeSource = 'watch' | 'write'
 
-/** After every change of the cache; `previous` or `current` is undefined for new and gone objects. Must not throw and must not wait. */
+/** After every change of the cache; `previous` or `current` is undefined for new and gone objects. Must not wait; what it throws is told and passed over. */
 export type OnChange = (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
 
 /** Deletions that are remembered. */
 const TOMBSTONES = 1000
 
 /** Keys are `namespace/name`. */
-export function createObjectCache(onChange: OnChange) {
+export function createObjectCache(handler: OnChange) {
+  const onChange: OnChange = guarded<Parameters<OnChange>>('watch', (previous, current) => objectId((current ?? previous)!), handler)
   const store = new Map<string, KubeObject>()
   /** Resource versions at which objects went, by key; the latest ones. */
   const tombstones = new Map<string, string>()
@@ -69,18 +72,26 @@ export function createObjectCache(onChange: OnChange) {
       onChange(previous, undefined, 'write')
     },
 
-    /** Takes in a whole list. `rewritten`: history was (etcd was restored from a backup), what is known of later versions never happened. */
-    replaceAll(items: readonly KubeObject[], resourceVersion: string, rewritten: boolean): void {
+    /**
+     * Takes in a whole list, in `turns`; writes may be answered meanwhile. `rewritten`: history was (etcd was restored from a backup), what
+     * is known of later versions never happened.
+     */
+    async replaceAll(items: readonly KubeObject[], resourceVersion: string, rewritten: boolean, turns?: Turns): Promise<void> {
       if (rewritten) tombstones.clear()
+      const before = [...store]
       const listed = new Set<string>()
       for (const item of items) {
+        if (turns?.isOver() === true) await turns.next()
         const key = keyOf(item)
         listed.add(key)
         if (rewritten) replace(key, item, 'watch')
         else put(item, 'watch')
       }
-      for (const [key, object] of store) {
-        if (listed.has(key)) continue
+      for (const [key, object] of before) {
+        // not listed, and not written anew since the list was taken in
+        if (listed.has(key) || store.get(key) !== object) continue
+        if (turns?.isOver() === true) await turns.next()
+        if (store.get(key) !== object) continue
         if (!rewritten && compareResourceVersions(object.metadata.resourceVersion, resourceVersion) > 0) continue
         bury(key, resourceVersion)
         onChange(object, undefined, 'watch')

@@ -1,11 +1,12 @@
 /** HTTP to the API server: JSON in and out, a limit on requests in flight, retries of what is safe to send again. */
 import type http from 'node:http'
 import type { KubeConfig } from '@kubernetes/client-node'
+import { guarded, listenOnce } from './callbacks.ts'
 import { createConcurrencyLimit } from './concurrency-limit.ts'
 import { createConnections } from './connection.ts'
 import { ApiError, ConnectionError, SilenceError } from './errors.ts'
 import { apiRequestOf } from './request.ts'
-import { type Answer, exchange, isConnectionFailure, isSuccess, readAll, type RequestOptions } from './exchange.ts'
+import { type Answer, chunksOf, exchange, isConnectionFailure, isSuccess, readAll, type RequestOptions } from './exchange.ts'
 import { sleep } from './sleep.ts'
 
 export interface TransportOptions {
@@ -40,7 +41,8 @@ const LONGEST_WAIT_S = 30
 
 /** Throws an Error where the kubeconfig cannot be read or names no cluster. */
 export function createTransport(options: TransportOptions): Transport {
-  const { timeoutMs = REQUEST_TIMEOUT_MS, concurrency = CONCURRENCY, beforeSend, observe } = options
+  const { timeoutMs = REQUEST_TIMEOUT_MS, concurrency = CONCURRENCY, beforeSend } = options
+  const observe = guarded('observer', 'requests', (method: string, code: number | string) => options.observe?.(method, code))
   const connections = createConnections(options.loadConfig, options.userAgent)
   const limited = createConcurrencyLimit(concurrency)
 
@@ -56,13 +58,13 @@ export function createTransport(options: TransportOptions): Transport {
         const connection = await connections.connect()
         const answer = await exchange(request, { connection, watch, limitMs: request.timeoutMs ?? timeoutMs, beforeSend })
         const code = answer.response.statusCode ?? 0
-        observe?.(request.method, code)
+        observe(request.method, code)
         if (isSuccess(answer.response)) return await read(answer)
         failure = new ApiError(name, code, parseBody(await readAll(answer)), { retryAfter: retryAfterOf(answer.response), request: sent })
       } catch (error) {
         if (request.signal?.aborted === true) throw error
         if (!(error instanceof Error) || !isConnectionFailure(error)) throw error
-        observe?.(request.method, '<error>')
+        observe(request.method, '<error>')
         if (error instanceof SilenceError) connections.dropIdle()
         failure = new ConnectionError(name, error, sent)
       }
@@ -88,10 +90,15 @@ export function createTransport(options: TransportOptions): Transport {
 
   return {
     server: connections.server,
-    request: (request) => limited(() => attempt(request, false, async (answer) => parseBody(await readAll(answer)))),
+    request: (request) =>
+      limited(() =>
+        attempt(request, false, async (answer) =>
+          request.read === undefined ? parseBody(await readAll(answer)) : await request.read(chunksOf(answer)),
+        ),
+      ),
     stream: (request) =>
       attempt(request, true, ({ response }) => {
-        response.once('error', (error) => {
+        listenOnce(response, 'error', 'open answer', (error: Error) => {
           if (error instanceof SilenceError) connections.dropIdle()
         })
         return Promise.resolve(response)

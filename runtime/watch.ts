@@ -3,6 +3,7 @@
  * (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
  */
 import type { IncomingMessage } from 'node:http'
+import { after } from './callbacks.ts'
 import type { KubeObject } from './object.ts'
 import { ApiError, ConnectionError, isStatus, SilenceError } from './errors.ts'
 
@@ -25,15 +26,17 @@ const MAX_LINE = 16 * 1024 * 1024
  */
 export async function* readWatch(response: IncomingMessage, inactivityMs: number): AsyncGenerator<WatchEvent> {
   const silent = Object.assign(new SilenceError(`silent for ${inactivityMs / 1000} s`), { code: SILENT_WATCH })
-  const timer = setTimeout(() => response.destroy(silent), inactivityMs)
+  const timer = after(inactivityMs, 'silent watch', () => response.destroy(silent))
   response.setEncoding('utf8')
   let rest = ''
   try {
     for await (const chunk of response as AsyncIterable<string>) {
       timer.refresh()
+      // what waits has no end of a line: a long line is not looked through again with each piece
+      const searched = rest.length
       rest += chunk
       let start = 0
-      for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n', start)) {
+      for (let end = rest.indexOf('\n', searched); end >= 0; end = rest.indexOf('\n', start)) {
         const line = rest.slice(start, end)
         start = end + 1
         if (line !== '') yield parseEvent(line)

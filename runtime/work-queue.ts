@@ -1,4 +1,5 @@
 /** A queue of keys: each at most once, delayed or rate limited; a key that is being worked on waits for its end. */
+import { after, guarded } from './callbacks.ts'
 import { jittered } from './sleep.ts'
 
 export interface WorkQueueOptions {
@@ -22,7 +23,8 @@ export interface WorkQueueObserver {
 export type WorkQueue = ReturnType<typeof createWorkQueue>
 
 export function createWorkQueue(options: WorkQueueOptions = {}) {
-  const { firstBackoffMs = 500, maxBackoffMs = 300_000, observer } = options
+  const { firstBackoffMs = 500, maxBackoffMs = 300_000 } = options
+  const observer = options.observer === undefined ? undefined : guardedObserver(options.observer)
   /** Waiting keys, and those that changed while they were worked on: since when. */
   const ready = new Map<string, number>()
   const again = new Map<string, number>()
@@ -66,10 +68,10 @@ export function createWorkQueue(options: WorkQueueOptions = {}) {
     const known = timers.get(key)
     if (known !== undefined && known.at <= at) return
     clearTimeout(known?.timer)
-    const timer = setTimeout(() => {
+    const timer = after(ms, key, () => {
       timers.delete(key)
       add(key)
-    }, ms)
+    })
     timers.set(key, { at, timer })
   }
 
@@ -114,5 +116,15 @@ export function createWorkQueue(options: WorkQueueOptions = {}) {
       timers.clear()
       for (const resolve of idle.splice(0)) resolve(undefined)
     },
+  }
+}
+
+/** Who only looks on stops nobody. */
+function guardedObserver(observer: WorkQueueObserver): WorkQueueObserver {
+  return {
+    added: guarded('observer', 'queue', () => observer.added()),
+    taken: guarded('observer', 'queue', (ms: number) => observer.taken(ms)),
+    finished: guarded('observer', 'queue', (ms: number) => observer.finished(ms)),
+    retried: guarded('observer', 'queue', () => observer.retried()),
   }
 }

@@ -1,4 +1,6 @@
 /** Workers: take keys from a queue, reconcile, put them back when asked; one key is never in two workers. */
+import { guarded } from './callbacks.ts'
+import { createTurns } from './turns.ts'
 import type { WorkQueue } from './work-queue.ts'
 
 export interface Result {
@@ -28,19 +30,28 @@ export interface WorkerOptions {
 
 /** Resolves when the queue is closed and every reconcile in progress has ended. */
 export async function runWorkers({ queue, concurrency, reconcile, onPanic, observer }: WorkerOptions): Promise<void> {
+  const tellPanic = guarded<[string, unknown]>('observer', (key: string) => key, onPanic)
+  const tellEnd = guarded('observer', 'workers', (result: Parameters<WorkerObserver['finished']>[0], ms: number) =>
+    observer?.finished(result, ms),
+  )
+
+  /** Reconciles that find nothing to do wait for nothing: of thousands in a row each would follow the other at once. */
+  const turns = createTurns()
+
   async function work(): Promise<void> {
     for (let key = await queue.next(); key !== undefined; key = await queue.next()) {
+      if (turns.isOver()) await turns.next()
       const startedAt = performance.now()
       let result: Result
       let panic = false
       try {
         result = await reconcile(key)
       } catch (error) {
-        onPanic(key, error)
+        tellPanic(key, error)
         result = { retry: true }
         panic = true
       }
-      observer?.finished(panic ? 'panic' : summary(result), performance.now() - startedAt)
+      tellEnd(panic ? 'panic' : summary(result), performance.now() - startedAt)
       if (result.retry === true) queue.addRateLimited(key, result.longestRetryMs)
       else {
         queue.forget(key)

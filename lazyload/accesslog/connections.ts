@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { after, guarded, listen, listenOnce } from '../../runtime/callbacks.ts'
 import type { Address } from '../../runtime/health-server.ts'
 import { canonicalAddress } from '../mesh/endpoints.ts'
 
@@ -39,9 +40,9 @@ export async function listenForConnections({ address, isKnown, accept, onRefused
   }
 
   function connected(socket: Socket): void {
-    socket.on('error', () => {})
+    listen(socket, 'error', 'connection', () => {})
     open.add(socket)
-    socket.once('close', () => open.delete(socket))
+    listenOnce(socket, 'close', 'connection', () => open.delete(socket))
     const from = canonicalAddress(socket.remoteAddress ?? '')
     if (!isKnown(from)) {
       if (strangers >= MAX_STRANGERS) return refuse(socket, from)
@@ -51,11 +52,11 @@ export async function listenForConnections({ address, isKnown, accept, onRefused
         if (counted) strangers--
         counted = false
       }
-      const timer = setTimeout(() => {
+      const timer = after(patienceMs, `connection of ${from}`, () => {
         if (isKnown(from)) release()
         else refuse(socket, from)
-      }, patienceMs)
-      socket.once('close', () => {
+      })
+      listenOnce(socket, 'close', 'connection', () => {
         clearTimeout(timer)
         release()
       })
@@ -63,12 +64,23 @@ export async function listenForConnections({ address, isKnown, accept, onRefused
     accept(socket)
   }
 
-  const server = createServer({ noDelay: true }, connected)
+  const server = createServer(
+    { noDelay: true },
+    guarded('stream', 'connection', (socket: Socket) => {
+      try {
+        connected(socket)
+      } catch (error) {
+        // half accepted, nobody would ever close it
+        socket.destroy()
+        throw error
+      }
+    }),
+  )
   // all addresses, IPv4 and IPv6, unless one is given
   server.listen(address.host === undefined ? { port: address.port } : { host: address.host, port: address.port })
   await once(server, 'listening')
   // too many open files: the next connection may find one
-  server.on('error', () => {})
+  listen(server, 'error', 'port for access logs', () => {})
   return {
     port: (server.address() as AddressInfo).port,
     close() {

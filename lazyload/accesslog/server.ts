@@ -1,6 +1,8 @@
 /** The gRPC server that Envoy streams its access log to: `envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs`, plaintext. */
 import { Server, ServerCredentials, type ServerReadableStream, type sendUnaryData, status } from '@grpc/grpc-js'
+import { listen, listenOnce } from '../../runtime/callbacks.ts'
 import type { Address } from '../../runtime/health-server.ts'
+import { panicked } from '../../runtime/panics.ts'
 import { sleep } from '../../runtime/sleep.ts'
 import { listenForConnections } from './connections.ts'
 import { addressOfPeer, type Grant } from './peers.ts'
@@ -97,21 +99,22 @@ export async function startAccessLogServer(options: AccessLogServerOptions): Pro
       if (open) streams--
       open = false
     }
-    call.on('data', (message: Buffer) => receive(message, grant))
-    call.once('end', () => {
+    listen(call, 'data', `access log of ${sender}`, (message: Buffer) => receive(message, grant), 'stream')
+    listenOnce(call, 'end', 'access log', () => {
       ended()
       done(null, Buffer.alloc(0))
     })
-    call.once('cancelled', ended)
-    call.once('error', ended)
-    call.once('close', ended)
+    for (const event of ['cancelled', 'error', 'close']) listenOnce(call, event, 'access log', ended)
   }
 
   server.addService(SERVICE, {
     streamAccessLogs: (call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
       // an error before there is a grant: the peer has gone
-      call.on('error', () => {})
-      void serve(call, done)
+      listen(call, 'error', 'access log', () => {})
+      serve(call, done).catch((error: unknown) => {
+        panicked('stream', `access log of ${call.getPeer()}`, error)
+        done({ code: status.INTERNAL, details: 'unexpected error' })
+      })
     },
   })
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())

@@ -7,6 +7,7 @@ import type { Client } from '../../runtime/client.ts'
 import { ApiError } from '../../runtime/errors.ts'
 import type { KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
+import { sleep } from '../../runtime/sleep.ts'
 import { createWorkQueue } from '../../runtime/work-queue.ts'
 import { type Result, runWorkers } from '../../runtime/worker.ts'
 import { isEnabled, statusOf } from '../fence/fence.ts'
@@ -152,7 +153,7 @@ export function createLearner(options: LearnerOptions) {
       if (closing) return
       closing = true
       const deadline = performance.now() + ms
-      while (pending.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
+      while (pending.size > 0 && performance.now() < deadline) await sleep(20)
       queue.close()
       if (pending.size > 0) onProblem?.('', new Error(`hosts of ${pending.size} fences were not written; the next call teaches them again`))
     },

@@ -1,5 +1,6 @@
 /** Requests to the API server in the log, as klog's verbosity says it for client-go: from 6 on each request, from 8 on also what was sent. */
 import type { Logger } from 'winston'
+import { guarded } from '../../runtime/callbacks.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Transport } from '../../runtime/transport.ts'
 
@@ -28,15 +29,16 @@ export function createRequestLog(log: Logger, verbosity: number): RequestLog {
     if (self.verbosity < REQUESTS) return await send()
     const { method, path, query, body } = request
     const began = performance.now()
-    const tell = (outcome: object): void =>
-      void log.info('request', {
+    const tell = guarded('log', 'request', (outcome: object) =>
+      log.info('request', {
         method,
         path,
         ...(query === undefined ? {} : { query }),
         ...(self.verbosity < BODIES || body === undefined ? {} : { body: JSON.stringify(body).slice(0, BODY_LIMIT) }),
         ...outcome,
         ms: Math.round(performance.now() - began),
-      })
+      }),
+    )
     try {
       const result = await send()
       tell({})

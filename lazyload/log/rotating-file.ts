@@ -8,6 +8,8 @@ import { basename, dirname, extname, join } from 'node:path'
 import { Writable } from 'node:stream'
 import { createStream, type RotatingFileStream } from 'rotating-file-stream'
 import type { RotationConfig } from '../../module/config.ts'
+import { attempt, inBackground, listen } from '../../runtime/callbacks.ts'
+import { panicked } from '../../runtime/panics.ts'
 import { backupName, removeOldBackups } from './backups.ts'
 
 const RETRY_MS = 60_000
@@ -31,14 +33,17 @@ export function createRotatingFile(config: RotationConfig, fallback: Writable, r
   let pending: Promise<void> = Promise.resolve()
 
   function clean(): void {
-    removeOldBackups(config).catch((error: unknown) => complain('old log files are not removed', error))
+    inBackground(
+      config.file,
+      removeOldBackups(config).catch((error: unknown) => complain('old log files are not removed', error)),
+    )
   }
 
   async function open(): Promise<OpenFile> {
     const size = await sizeOf(config.file)
     const stream = await openStream(config)
     // what fails is told by the write that fails
-    stream.on('error', () => {})
+    listen(stream, 'error', config.file, () => {}, 'log')
     clean()
     return { stream, size, last: undefined }
   }
@@ -90,17 +95,24 @@ export function createRotatingFile(config: RotationConfig, fallback: Writable, r
       else {
         waiting += line.length
         pending = pending.then(async () => {
-          await put(line)
+          try {
+            await put(line)
+          } catch (error) {
+            panicked('log', config.file, error)
+          }
           waiting -= line.length
         })
       }
       done()
     },
     final(done) {
-      void pending.then(async () => {
-        if (file !== undefined) await ended(file.stream)
-        done()
-      })
+      inBackground(
+        config.file,
+        pending.then(async () => {
+          if (file !== undefined) await ended(file.stream)
+          done()
+        }),
+      )
     },
   })
 }
@@ -124,7 +136,12 @@ async function openStream({ file, compress }: RotationConfig, size?: string): Pr
   const { dir, name, extension } = partsOf(file)
   const stream = createStream(
     (time, index = 1) =>
-      time instanceof Date ? backupName(name, extension, new Date(time.getTime() + index - 1), compress) : basename(file),
+      attempt(
+        'log',
+        file,
+        () => (time instanceof Date ? backupName(name, extension, new Date(time.getTime() + index - 1), compress) : basename(file)),
+        basename(file),
+      ),
     { path: dir, mode: 0o600, ...(size === undefined ? {} : { size }), ...(compress ? { compress: 'gzip' } : {}) },
   )
   await once(stream, 'open')

@@ -1,4 +1,6 @@
 /** Asks Prometheus for each fence, in rounds; a query that fails harms only its fence. Runs where the leader is. */
+import { attempt, guarded } from '../../runtime/callbacks.ts'
+import { panicked } from '../../runtime/panics.ts'
 import { jittered, sleep } from '../../runtime/sleep.ts'
 import { type PrometheusClient, QueryError } from './client.ts'
 import type { PrometheusConfig } from '../../module/config.ts'
@@ -29,17 +31,10 @@ export interface PollerOptions extends HostLookup {
 const SILENT = 16
 
 export function createPoller(options: PollerOptions) {
-  const {
-    client,
-    config,
-    callers,
-    sharedNames = () => new Set(),
-    knowsHosts,
-    onHosts,
-    onFinding,
-    onQuery = () => {},
-    now = Date.now,
-  } = options
+  const { client, config, callers, sharedNames = () => new Set(), knowsHosts, now = Date.now } = options
+  const onHosts = guarded('round', (key) => key, options.onHosts)
+  const onFinding = guarded('round', (key) => key, options.onFinding)
+  const onQuery = guarded('observer', 'queries', (error: unknown) => options.onQuery?.(error))
   const own = config.handlers.filter(({ aggregate }) => !aggregate)
   const aggregated = config.handlers.filter(({ aggregate }) => aggregate)
   const urgent = new Set<string>()
@@ -92,7 +87,7 @@ export function createPoller(options: PollerOptions) {
     const names = sharedNames()
     const found: Found[] = []
     await inParallel(asked, config.concurrency, async (caller) => {
-      const finding = signal.aborted ? undefined : await askFor(caller, names, shared, signal)
+      const finding = signal.aborted ? undefined : await findingFor(caller, names, shared, signal)
       if (finding === undefined) return
       const knows = knowsHosts(caller.key)
       found.push({ key: caller.key, finding, knows })
@@ -117,6 +112,16 @@ export function createPoller(options: PollerOptions) {
         return (caller: Caller) => ({ ...share(caller), warnings: result.warnings })
       }),
     )
+  }
+
+  /** A fence that makes a query or its answer fail in a way that nobody expected harms itself only. */
+  async function findingFor(...input: Parameters<typeof askFor>): Promise<Finding | undefined> {
+    try {
+      return await askFor(...input)
+    } catch (error) {
+      panicked('round', input[0].key, error)
+      return undefined
+    }
   }
 
   /** Undefined when `signal` aborted. */
@@ -149,11 +154,15 @@ export function createPoller(options: PollerOptions) {
       let next = performance.now()
       while (!signal.aborted) {
         const due = performance.now() >= next
-        const all = due || urgent.size > 0 ? callers() : []
+        const all = due || urgent.size > 0 ? attempt('round', 'callers', callers, []) : []
         const asked = due ? all : all.filter(({ key }) => urgent.has(key))
         urgent.clear()
         if (due) next = performance.now() + jittered(config.intervalMs)
-        if (due || asked.length > 0) await round(asked, all, signal)
+        try {
+          if (due || asked.length > 0) await round(asked, all, signal)
+        } catch (error) {
+          panicked('round', 'Prometheus', error)
+        }
         // one fence whose query takes too long is no reason to call Prometheus away
         if (due && !heardInRound) problem = silence?.message
         waiting = new AbortController()

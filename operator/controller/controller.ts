@@ -1,5 +1,6 @@
 /** Controller: what is watched, and which SlimeBoot each event enqueues. */
 import type { Logger } from 'winston'
+import { aborted, every, onAbort } from '../../runtime/callbacks.ts'
 import type { Client } from '../../runtime/client.ts'
 import { ApiError, messageOf } from '../../runtime/errors.ts'
 import type { EventRecorder } from '../../runtime/events.ts'
@@ -155,17 +156,13 @@ export function createController(options: ControllerOptions) {
     /** Runs until `signal` aborts and every reconcile in progress has ended. */
     async run(signal: AbortSignal): Promise<void> {
       const watching = informers.map((informer) => informer.run(signal))
-      await Promise.race([
-        Promise.all([facts.warm(), ...informers.map((informer) => informer.whenSynced())]),
-        new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })),
-      ])
+      await Promise.race([Promise.all([facts.warm(), ...informers.map((informer) => informer.whenSynced())]), aborted(signal)])
       started = true
       enqueueAll()
       for (const object of live.all()) if (ownerKeys(object).length === 0) noteOrphan(object)
       if (!signal.aborted) log.info('watching', { slimeboots: boots.all().length, objects: live.all().length })
-      const sweeping = setInterval(() => contests.sweep(), SWEEP_MS)
-      signal.addEventListener('abort', () => queue.close(), { once: true })
-      if (signal.aborted) queue.close()
+      const sweeping = every(SWEEP_MS, 'contests', () => contests.sweep())
+      onAbort(signal, 'queue', () => queue.close())
       await runWorkers({
         queue,
         concurrency: workers,

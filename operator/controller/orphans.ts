@@ -1,5 +1,6 @@
 /** Orphans: objects of ours whose SlimeBoot does not exist. Told, never touched: `slimeboot prune-orphans` removes them. */
 import type { Logger } from 'winston'
+import { after } from '../../runtime/callbacks.ts'
 import type { EventRecorder } from '../../runtime/events.ts'
 import { identityOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { SLIMEBOOT } from '../api/kinds.ts'
@@ -49,7 +50,7 @@ export function createOrphans({ log, events }: OrphansDependencies) {
       left.set(owner, objects.set(identityOf(object), { id: objectId(object), told: false }))
       if (waiting.has(owner)) return
       waiting.add(owner)
-      setTimeout(tell, PATIENCE_MS, owner).unref()
+      after(PATIENCE_MS, `orphans of ${owner}`, () => tell(owner)).unref()
     },
 
     /** An object is gone. */

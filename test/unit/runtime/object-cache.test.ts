@@ -43,20 +43,20 @@ test('an object that somebody made anew replaces the one before', () => {
   assert.equal(cache.get('shop/cart')?.metadata.uid, 'second')
 })
 
-test('what was listed before a write of ours was answered does not undo it', () => {
+test('what was listed before a write of ours was answered does not undo it', async () => {
   const cache = createObjectCache(() => {})
   cache.put(object('first', '30'), 'write')
-  cache.replaceAll([], '25', false)
+  await cache.replaceAll([], '25', false)
   assert.equal(cache.get('shop/cart')?.metadata.resourceVersion, '30')
-  cache.replaceAll([object('first', '20')], '25', false)
+  await cache.replaceAll([object('first', '20')], '25', false)
   assert.equal(cache.get('shop/cart')?.metadata.resourceVersion, '30')
-  cache.replaceAll([], '35', false)
+  await cache.replaceAll([], '35', false)
   assert.equal(cache.get('shop/cart'), undefined)
 })
 
-test('what a restored backup lists replaces what is known of later versions', () => {
+test('what a restored backup lists replaces what is known of later versions', async () => {
   const cache = createObjectCache(() => {})
   cache.put(object('first', '30'), 'watch')
-  cache.replaceAll([object('first', '10')], '12', true)
+  await cache.replaceAll([object('first', '10')], '12', true)
   assert.equal(cache.get('shop/cart')?.metadata.resourceVersion, '10')
 })
