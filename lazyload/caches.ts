@@ -1,9 +1,10 @@
 /** What is watched: one informer per kind, the indexes made of them, and which fences or Services each change concerns. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Client } from '../runtime/client.ts'
+import { guarded } from '../runtime/callbacks.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { type ChangeSource, createInformer, type Informer, type InformerOptions, type InformerProblem } from '../runtime/informer.ts'
-import { keyOf, type KubeObject } from '../runtime/object.ts'
+import { keyOf, type KubeObject, objectId } from '../runtime/object.ts'
 import { resourceName, type ResourceType } from '../runtime/resource.ts'
 import {
   CATCH_ALL,
@@ -19,6 +20,7 @@ import {
   SIDECAR,
   VIRTUAL_SERVICE,
 } from './kinds.ts'
+import { createConcerned } from './concerned.ts'
 import { createAskedHosts } from './mesh/asked-hosts.ts'
 import { createEndpointIndex, SERVICE_NAME, slimEndpointSlice } from './mesh/endpoints.ts'
 import { createGlobalSidecars, type GlobalSidecarsOptions, slimCatchAll, slimReadiness } from './mesh/global-sidecars.ts'
@@ -78,7 +80,16 @@ export function createCaches(options: CacheOptions) {
     createInformer({ client, type, onChange, onProblem, onRegained, paged: true, builtIn: BUILT_IN.includes(type), transform, ...selector })
   const seen = (object: KubeObject | undefined): KubeObject | undefined => (object !== undefined && inScope(object) ? object : undefined)
 
-  const fences = informer(SERVICE_FENCE, options.onFence, slimFence)
+  /** Each index takes in a change even if another one cannot. */
+  const inTurn =
+    (...handlers: readonly OnChange[]): OnChange =>
+    (...change) => {
+      for (const handler of handlers)
+        guarded<Parameters<OnChange>>('watch', (previous, current) => objectId((current ?? previous)!), handler)(...change)
+    }
+  const concerned = createConcerned((key) => services.get(key))
+
+  const fences = informer(SERVICE_FENCE, inTurn(concerned.changeFence, options.onFence), slimFence)
   const sidecars = informer(
     SIDECAR,
     (previous, current, source) => {
@@ -107,17 +118,22 @@ export function createCaches(options: CacheOptions) {
   })
   const precedence = createSidecarPrecedence()
   const gone = createGoneSince()
-  const services = informer(
+  const services: Informer = informer(
     SERVICE,
-    (previous, current) => {
-      gone.change(previous, current)
-      askedHosts.changeService(previous, current)
-      // istiod's own Services
-      if ((current ?? previous)!.metadata.namespace === options.istioNamespace) changeRevisions(previous, current)
-      options.onService(previous, current)
-      const { name, namespace = '' } = (current ?? previous)!.metadata
-      if (name === GLOBAL_SIDECAR && (previous === undefined || current === undefined)) globalSidecars.changeService(namespace)
-    },
+    inTurn(
+      gone.change,
+      (previous, current) => askedHosts.changeService(previous, current),
+      concerned.changeService,
+      (previous, current) => {
+        // istiod's own Services
+        if ((current ?? previous)!.metadata.namespace === options.istioNamespace) changeRevisions(previous, current)
+      },
+      options.onService,
+      (previous, current) => {
+        const { name, namespace = '' } = (current ?? previous)!.metadata
+        if (name === GLOBAL_SIDECAR && (previous === undefined || current === undefined)) globalSidecars.changeService(namespace)
+      },
+    ),
     slimService,
   )
   const namespaces = informer(
@@ -182,6 +198,7 @@ export function createCaches(options: CacheOptions) {
 
   return {
     fences,
+    concerned,
     sidecars,
     services,
     namespaces,

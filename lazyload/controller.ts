@@ -1,7 +1,7 @@
 /** Controller: one queue of `namespace/name`, which names a fence and the Service that it is for, and what each event puts into it. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'winston'
-import { aborted, onAbort } from '../runtime/callbacks.ts'
+import { aborted, attempt, onAbort } from '../runtime/callbacks.ts'
 import type { Client } from '../runtime/client.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { EventRecorder } from '../runtime/events.ts'
@@ -12,9 +12,9 @@ import { createWorkQueue } from '../runtime/work-queue.ts'
 import { runWorkers } from '../runtime/worker.ts'
 import { createCaches } from './caches.ts'
 import type { LazyloadConfig } from './config.ts'
-import { createConcerned } from './concerned.ts'
 import type { Observation } from './fence/domains.ts'
 import { isEnabled, specOf, statusOf } from './fence/fence.ts'
+import { isTooLarge } from './fence/limits.ts'
 import { createSamePods } from './fence/same-pods.ts'
 import { createScope } from './fence/scope.ts'
 import { createSelectingFences } from './fence/selecting.ts'
@@ -83,11 +83,12 @@ export function createController({ config, client, podList, events, log, metrics
     onProblem,
     onRegained: lookAround,
   })
-  const { fences, services } = caches
-  const concerned = createConcerned({ fences, services })
+  const { fences, services, concerned } = caches
 
   const labelsOf = (fence: KubeObject): Labels | undefined =>
-    workloadLabels(fence.metadata.name, specOf(fence), config.serviceLabel, selectorOf(services.get(keyOf(fence))))
+    isTooLarge(fence)
+      ? undefined
+      : workloadLabels(fence.metadata.name, specOf(fence), config.serviceLabel, selectorOf(services.get(keyOf(fence))))
   const samePods = createSamePods({ fence: fences.get, inScope, labelsOf, resolve: (name) => caches.revisions.resolve(name).name })
   /** What the fences select. */
   const selected = createLabelIndex()
@@ -99,7 +100,6 @@ export function createController({ config, client, podList, events, log, metrics
     config,
     client,
     caches,
-    concerned,
     events,
     log,
     metrics,
@@ -153,6 +153,12 @@ export function createController({ config, client, podList, events, log, metrics
 
   function onFence(previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource): void {
     const key = keyOf((current ?? previous)!)
+    // what cannot be judged here is left to its reconcile
+    if (attempt('watch', `ServiceFence/${key}`, () => isNews(key, previous, current, source), true)) queue.add(key)
+  }
+
+  /** Takes in a change of a fence; true where it changes what its reconcile reads. */
+  function isNews(key: string, previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource): boolean {
     if (current === undefined || !isEnabled(current)) {
       observations.delete(key)
       queryProblems.delete(key)
@@ -167,7 +173,7 @@ export function createController({ config, client, podList, events, log, metrics
     const learned =
       previous !== undefined && current !== undefined && !isDeepStrictEqual(statusOf(previous).metricStatus, statusOf(current).metricStatus)
     const relabelled = !isDeepStrictEqual(previous?.metadata.labels, current?.metadata.labels)
-    if (source === 'watch' || current === undefined || learned || specChanged || relabelled) queue.add(key)
+    return source === 'watch' || current === undefined || learned || specChanged || relabelled
   }
 
   function onService(previous: KubeObject | undefined, current: KubeObject | undefined): void {

@@ -7,7 +7,6 @@ import { keyOf, type KubeObject } from '../runtime/object.ts'
 import type { Result } from '../runtime/worker.ts'
 import { createAutoFence } from './auto-fence/auto-fence.ts'
 import type { createCaches } from './caches.ts'
-import type { Concerned } from './concerned.ts'
 import type { LazyloadConfig } from './config.ts'
 import { aliasesOf } from './fence/aliases.ts'
 import type { ComputedDomains, Observation } from './fence/domains.ts'
@@ -17,7 +16,6 @@ import { createNotServed } from './fence/not-served.ts'
 import { createFenceReconciler } from './fence/reconciler.ts'
 import { labelledRevision } from './fence/scope.ts'
 import type { SourceProblem } from './fence/status.ts'
-import { serviceHost } from './mesh/host-name.ts'
 import { selectorOf } from './mesh/known-hosts.ts'
 import type { ResolvedRevision } from './mesh/revisions.ts'
 import type { SelectedPods } from './mesh/selected-pods.ts'
@@ -29,7 +27,6 @@ export interface ReconcileOptions {
   readonly config: LazyloadConfig
   readonly client: Client
   readonly caches: ReturnType<typeof createCaches>
-  readonly concerned: Concerned
   readonly events: EventRecorder
   readonly log: Logger
   readonly metrics: LazyloadMetrics
@@ -53,8 +50,7 @@ export interface Reconcile {
 }
 
 export function createReconcile(options: ReconcileOptions): Reconcile {
-  const { config, client, caches, concerned, events, log, metrics, inNamespaces, inScope, observation, queryProblem, samePods, servedBy } =
-    options
+  const { config, client, caches, events, log, metrics, inNamespaces, inScope, observation, queryProblem, samePods, servedBy } = options
   const { fences, services, routes } = caches
 
   const autoFence = createAutoFence({
@@ -97,7 +93,7 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
       maxIdleMs: config.maxIdleMs,
       destinationsOf: routes.destinationsOf,
       destinationsOfAll: routes.destinationsOfAll,
-      servicesWith: (labels) => concerned.servicesWith(labels).map(({ metadata }) => serviceHost(metadata.name, metadata.namespace ?? '')),
+      servicesWith: caches.concerned.servicesWith,
       aliasesOf: (host) => aliasesOf(host, config.aliases),
       isExternal: caches.knownHosts.isExternal,
       absentSince: (host) => caches.absentSince(host),

@@ -60,7 +60,16 @@ export type Informer = ReturnType<typeof createInformer>
 
 /** Nothing is listed before `run`, which resolves when its signal aborts and never rejects. */
 export function createInformer(options: InformerOptions) {
-  const { client, type, namespace, labelSelector, fieldSelector, transform = (object) => object, onChange = () => {}, builtIn = false } = options
+  const {
+    client,
+    type,
+    namespace,
+    labelSelector,
+    fieldSelector,
+    transform = (object) => object,
+    onChange = () => {},
+    builtIn = false,
+  } = options
   const onRegained = guarded('watch', `regained ${type.plural}`, () => options.onRegained?.())
   const onProblem = guarded('watch', `problem of ${type.plural}`, (problem: InformerProblem) => options.onProblem?.(problem))
   const timing = { ...TIMING, ...options.timing }

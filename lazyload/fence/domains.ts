@@ -5,6 +5,7 @@ import { isHostName, namespaceOfAll } from '../../module/names.ts'
 import type { MetricSource } from '../../module/settings.ts'
 import { completeShortName } from '../mesh/host-name.ts'
 import type { Domain, Domains, DomainSource, FenceSpec } from './fence.ts'
+import { MAX_HOSTS, MAX_LOOKED_AT } from './limits.ts'
 import { lifetimeOf } from './strategy.ts'
 
 export interface DomainInput {
@@ -23,8 +24,11 @@ export interface DomainInput {
   readonly now: number
   readonly destinationsOf: (host: string) => readonly string[]
   readonly destinationsOfAll: (namespace: string) => readonly string[]
-  /** Hosts of the Services, in any namespace, that have all these labels. */
-  readonly servicesWith: (labels: Readonly<Record<string, string>>) => readonly string[]
+  /**
+   * Hosts of the Services, in any namespace, that have all these labels, and how many Services were looked at for that; undefined where
+   * that would be more than `limit`.
+   */
+  readonly servicesWith: (labels: Readonly<Record<string, string>>, limit: number) => Selected | undefined
   readonly aliasesOf: (host: string) => readonly string[]
   /** A host outside of the cluster's own domain that the mesh knows. */
   readonly isExternal: (host: string) => boolean
@@ -45,6 +49,11 @@ export interface Observation {
   readonly hosts: ReadonlySet<string>
 }
 
+export interface Selected {
+  readonly hosts: readonly string[]
+  readonly lookedAt: number
+}
+
 export interface ComputedDomains {
   readonly domains: Domains
   /** Keys of `status.metricStatus` whose hosts are to be forgotten. */
@@ -55,6 +64,8 @@ export interface ComputedDomains {
   readonly invalid: readonly string[]
   /** Names of the spec that mean a Service (`details.default`) which the mesh does not know. */
   readonly unknown: readonly string[]
+  /** What it selects is too much, as a sentence: the rest is incomplete and must not be used. */
+  readonly excess?: string
 }
 
 export function computeDomains(input: DomainInput): ComputedDomains {
@@ -89,10 +100,15 @@ export function computeDomains(input: DomainInput): ComputedDomains {
     if (namespaceOfAll(`${namespace}/*`) === undefined) invalid.push(namespace)
     else add(`${namespace}/*`, { status: 'ACTIVE', source: 'namespaceSelector' })
   }
+  let room = MAX_LOOKED_AT
   for (const entry of input.spec.labelSelector ?? []) {
     const labels = entry?.selector ?? {}
-    if (Object.keys(labels).length > 0)
-      for (const host of input.servicesWith(labels)) add(host, { status: 'ACTIVE', source: 'labelSelector' })
+    if (Object.keys(labels).length === 0) continue
+    const selected = input.servicesWith(labels, room)
+    if (selected === undefined) return TOO_MANY
+    room -= selected.lookedAt
+    for (const host of selected.hosts) add(host, { status: 'ACTIVE', source: 'labelSelector' })
+    if (domains.size > MAX_HOSTS) return TOO_MANY
   }
 
   // what was once learned as external stays so while its ServiceEntry is away
@@ -124,6 +140,15 @@ export function computeDomains(input: DomainInput): ComputedDomains {
     unknown,
   }
 }
+
+/** Of a fence that is too large. */
+export function nothingComputed(excess: string): ComputedDomains {
+  return { domains: {}, forgotten: [], changesAt: undefined, invalid: [], unknown: [], excess }
+}
+
+const TOO_MANY = nothingComputed(
+  `spec.labelSelector selects more than ${MAX_HOSTS} Services. A Sidecar with so many hosts narrows nothing; select fewer, or disable the fence.`,
+)
 
 const SERVICE_AND_NAMESPACE = /^[^./]+\.[^./]+(?:\.svc)?$/
 

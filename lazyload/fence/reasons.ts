@@ -35,6 +35,11 @@ export const FENCE_REASONS = {
     remedy:
       'Service missing: add the namespace to `component.globalSidecar.namespace` of the SlimeBoot, or remove the fence; with `type: cluster` the module needs `global-sidecar-mode: cluster` too. Otherwise see the conditions of the SlimeBoot and why the pods of the global-sidecar are not ready; it heals by itself with them. A catch-all made by hand counts by its name where it is for all pods of the namespace (in mode cluster: in `istioNamespace`).',
   },
+  TooLarge: {
+    means:
+      'Not `Ready`, not `Accepted`, not `Learning`: the fence has more entries, or selects more Services, than any fence needs. Nothing is computed for it; a Sidecar that is there stays as it is.',
+    remedy: 'Make smaller what the message names. `<namespace>/*` in `spec.host` stands for all Services of a namespace.',
+  },
   KindsUnseen: {
     means:
       '`Ready` is Unknown: Services, VirtualServices, ServiceEntries, EnvoyFilters called `to-global-sidecar` or EndpointSlices may not be listed, or their kind has vanished. Hosts are only added to Sidecars meanwhile, and no Sidecar is made.',

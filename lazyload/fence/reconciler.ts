@@ -2,6 +2,7 @@
 import type { Client } from '../../runtime/client.ts'
 import { ApiError, hasCode, messageOf } from '../../runtime/errors.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
+import { createTurns } from '../../runtime/turns.ts'
 import type { Result } from '../../runtime/worker.ts'
 import { FIELD_MANAGER, SIDECAR } from '../kinds.ts'
 import type { Missing } from '../mesh/global-sidecars.ts'
@@ -10,9 +11,10 @@ import { constantHosts, sidecarHosts, unionOf } from '../sidecar/hosts.ts'
 import { createRefusedHosts, REFUSED_FOR_MS } from '../sidecar/refused-hosts.ts'
 import { buildSidecar, type Labels, workloadLabels } from '../sidecar/sidecar.ts'
 import type { SidecarOutcome, SidecarWriter } from '../sidecar/writer.ts'
-import { type ComputedDomains, computeDomains, type DomainInput, type Observation } from './domains.ts'
+import { type ComputedDomains, computeDomains, type DomainInput, nothingComputed, type Observation } from './domains.ts'
 import type { EffectJudge, Judged } from './effect.ts'
 import { domainsOf, type FenceCondition, isEnabled, specOf, statusOf } from './fence.ts'
+import { excessOf } from './limits.ts'
 import type { FenceReason } from './reasons.ts'
 import { dependenciesPatch, type SidecarState, type SourceProblem, statusPatch } from './status.ts'
 import { turnedFalse } from './turned-false.ts'
@@ -96,6 +98,8 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
   const writeStatus = createStatusWriter({ client, fences })
 
   function compute(fence: KubeObject, time: number): ComputedDomains {
+    const excess = excessOf(fence)
+    if (excess !== undefined) return nothingComputed(excess)
     return computeDomains({
       ...options.domains,
       namespace: fence.metadata.namespace ?? '',
@@ -106,6 +110,17 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       blind: unseen().length > 0,
       now: time,
     })
+  }
+
+  /** In turns: any number of fences may select the same pods. */
+  async function computeAll(all: readonly KubeObject[], time: number): Promise<readonly ComputedDomains[]> {
+    const turns = createTurns()
+    const computed: ComputedDomains[] = []
+    for (const fence of all) {
+      if (turns.isOver()) await turns.next()
+      computed.push(compute(fence, time))
+    }
+    return computed
   }
 
   /** Why nothing can be asked or received: no Prometheus is named, or no access log can come; the global-sidecar's Envoy opens its stream with the first call, so that none is open says nothing. */
@@ -145,6 +160,8 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         onSidecar(fence, await sidecars.remove(fence), computed)
         return { state: { kind: 'disabled' } }
       }
+      if (computed.excess !== undefined)
+        return { state: { kind: 'too-large', excess: computed.excess, hasSidecar: liveHosts(keyOf(fence)).length > 0 } }
       const labels = workloadLabels(name, specOf(fence), serviceLabel, serviceSelector(keyOf(fence)))
       if (labels === undefined) return { state: { kind: 'no-service' } }
       const [first, ...rest] = samePods(keyOf(fence))
@@ -159,15 +176,18 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         if (hidden.length > 0) return { state: { kind: 'unseen', resources: hidden, hasSidecar } }
       }
       if (keyOf(holder) !== keyOf(fence)) {
-        const lacking = sidecarHosts(computed.domains, namespace, hosts).filter((host) => !accepted.includes(host))
+        const held = new Set(accepted)
+        const lacking = sidecarHosts(computed.domains, namespace, hosts).filter((host) => !held.has(host))
         // its own Sidecar, if it has one, goes only when nothing is lost with it
         if (lacking.length > 0) return { state: { kind: 'sharing', with: holder.metadata.name, lacking } }
         onSidecar(fence, await sidecars.remove(fence), computed)
         return { state: { kind: 'shared', with: holder.metadata.name } }
       }
-      const domains = unionOf([computed.domains, ...rest.map((other) => compute(other, time).domains)])
+      const others = await computeAll(rest, time)
+      const domains = unionOf([computed, ...others].map((each) => each.domains))
+      const isIncomplete = hidden.length > 0 || others.some(({ excess }) => excess !== undefined)
       const sidecarOf = (list: readonly string[]): KubeObject => buildSidecar(fence, labels, list, revisionOf(fence))
-      const wanted = sidecarHosts(domains, namespace, hosts, hidden.length > 0 || missing !== undefined ? accepted : [])
+      const wanted = sidecarHosts(domains, namespace, hosts, isIncomplete || missing !== undefined ? accepted : [])
       const { outcome, refused, failure } = await refusedHosts.write(keyOf(fence), wanted, {
         write: async (list) => await sidecars.ensure(fence, sidecarOf(list)),
         accepts: async (list) => await isAccepted(sidecarOf(list)),

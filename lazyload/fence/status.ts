@@ -20,6 +20,7 @@ export type SidecarState =
   | { readonly kind: 'contested'; readonly manager: string | undefined; readonly retryMs: number }
   | { readonly kind: 'unserved'; readonly missing: Missing; readonly hasSidecar: boolean }
   | { readonly kind: 'unseen'; readonly resources: readonly string[]; readonly hasSidecar: boolean }
+  | { readonly kind: 'too-large'; readonly excess: string; readonly hasSidecar: boolean }
   | { readonly kind: 'failed'; readonly reason: string; readonly failure: string }
 
 /** What keeps a fence from learning all that its pods call. */
@@ -66,6 +67,7 @@ function withServedBy(patch: object | undefined, before: string | null | undefin
 /** The part of `status` that does not depend on the Sidecar, as a patch; what was learned can be stored together with it. */
 export function dependenciesPatch(input: Pick<StatusInput, 'fence' | 'computed' | 'stableHosts'>): Readonly<Record<string, unknown>> {
   const { hosts, lastLearned, domains } = statusOf(input.fence)
+  if (input.computed.excess !== undefined) return {}
   return mergePatch({ hosts, lastLearned, domains }, dependenciesOf(input)) ?? {}
 }
 
@@ -74,6 +76,11 @@ function dependenciesOf({
   computed,
   stableHosts,
 }: Pick<StatusInput, 'fence' | 'computed' | 'stableHosts'>): Pick<FenceStatus, 'hosts' | 'lastLearned' | 'domains'> {
+  // nothing was computed: what is told of before stays
+  if (computed.excess !== undefined) {
+    const { hosts, lastLearned, domains } = statusOf(fence)
+    return { ...(hosts === undefined ? {} : { hosts }), ...(lastLearned === undefined ? {} : { lastLearned }), domains: domains ?? {} }
+  }
   const lastLearned = lastLearnedOf(computed.domains) ?? statusOf(fence).lastLearned
   return {
     hosts: dependencyHosts(computed.domains, stableHosts).length,
@@ -109,7 +116,7 @@ function statusOfInput({
 }: StatusInput): Readonly<Record<string, unknown>> {
   const { generation = 0 } = fence.metadata
   const previous = statusOf(fence).conditions ?? []
-  const conditions = [readiness(sidecar, effect), accepted(computed), learning(fence, queryProblem)].map((condition) => {
+  const conditions = [readiness(sidecar, effect), accepted(computed), learning(fence, computed, queryProblem)].map((condition) => {
     const before = previous.find(({ type }) => type === condition.type)
     const lastTransitionTime =
       before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : secondsOf(now)
@@ -175,6 +182,11 @@ function ready(sidecar: SidecarState): FenceCondition {
         reason: 'KindsUnseen' satisfies FenceReason,
         message: `${listed(sidecar.resources)} cannot be seen in full, so ${sidecar.hasSidecar ? 'hosts are only added to the Sidecar, and none is removed' : 'no Sidecar is made'}. Grant "list" and "watch", or restart lazyload if the kind is gone for good.`,
       }
+    case 'too-large':
+      return not(
+        'TooLarge',
+        `${sidecar.excess} ${sidecar.hasSidecar ? 'The Sidecar that is there stays as it is.' : 'No Sidecar is made.'}`,
+      )
     case 'no-service':
       return not('NoService', 'spec.workloadSelector.fromService is true, but there is no Service of this name that selects pods.')
     case 'no-crd':
@@ -184,7 +196,8 @@ function ready(sidecar: SidecarState): FenceCondition {
   }
 }
 
-function accepted({ invalid, unknown }: Pick<ComputedDomains, 'invalid' | 'unknown'>): FenceCondition {
+function accepted({ invalid, unknown, excess }: Pick<ComputedDomains, 'invalid' | 'unknown' | 'excess'>): FenceCondition {
+  if (excess !== undefined) return { type: 'Accepted', status: 'False', reason: 'TooLarge' satisfies FenceReason, message: excess }
   if (invalid.length + unknown.length === 0)
     return { type: 'Accepted', status: 'True', reason: 'Valid', message: 'Every host in spec can be used.' }
   const said = [
@@ -201,9 +214,10 @@ function accepted({ invalid, unknown }: Pick<ComputedDomains, 'invalid' | 'unkno
   }
 }
 
-function learning(fence: KubeObject, queryProblem: SourceProblem | undefined): FenceCondition {
+function learning(fence: KubeObject, { excess }: ComputedDomains, queryProblem: SourceProblem | undefined): FenceCondition {
   const not = (reason: FenceReason, message: string): FenceCondition => ({ type: 'Learning', status: 'False', reason, message })
   if (!isEnabled(fence)) return not('Disabled', 'spec.enable is not true.')
+  if (excess !== undefined) return not('TooLarge', excess)
   const learned = Object.keys(statusOf(fence).metricStatus ?? {}).length
   if (learned >= MAX_LEARNED)
     return not(

@@ -11,6 +11,7 @@ import { sleep } from '../../runtime/sleep.ts'
 import { createWorkQueue } from '../../runtime/work-queue.ts'
 import { type Result, runWorkers } from '../../runtime/worker.ts'
 import { isEnabled, statusOf } from '../fence/fence.ts'
+import { isTooLarge } from '../fence/limits.ts'
 import { FIELD_MANAGER, SERVICE_FENCE } from '../kinds.ts'
 import { decimalText, keyOfHost, learnedHosts } from './metric-key.ts'
 
@@ -52,14 +53,10 @@ export function createLearner(options: LearnerOptions) {
   let closing = false
   let written = 0
 
-  /** Under another key: an older controller wrote short names. */
-  function isKnownOtherwise(fence: KubeObject, host: string): boolean {
-    return learnedHosts(statusOf(fence).metricStatus, fence.metadata.namespace ?? '', isExternal).has(host)
-  }
-
   function learn(key: string, hosts: ReadonlyMap<string, number>): void {
     const fence = fences.get(key)
-    if (fence === undefined || !isEnabled(fence) || fence.metadata.deletionTimestamp !== undefined || !inScope(fence)) return
+    if (fence === undefined || !isEnabled(fence) || fence.metadata.deletionTimestamp !== undefined || !inScope(fence) || isTooLarge(fence))
+      return
     const waiting = pending.get(key)
     const stored = statusOf(fence).metricStatus ?? {}
     const unknown = [...hosts].filter(([host]) => waiting?.has(host) !== true && stored[keyOfHost(host)] === undefined)
@@ -68,6 +65,8 @@ export function createLearner(options: LearnerOptions) {
     let room = MAX_LEARNED - Object.keys(stored).length - (waiting?.size ?? 0)
     // it was reset
     if (room > 0) full.delete(key)
+    // under another key: an older controller wrote short names
+    const knownOtherwise = learnedHosts(stored, fence.metadata.namespace ?? '', isExternal)
     const fresh = new Map<string, number>()
     for (const [host, count] of unknown) {
       if (room <= 0) {
@@ -75,7 +74,7 @@ export function createLearner(options: LearnerOptions) {
         full.add(key)
         break
       }
-      if (isKnownOtherwise(fence, host)) continue
+      if (knownOtherwise.has(host)) continue
       fresh.set(host, count)
       room--
     }

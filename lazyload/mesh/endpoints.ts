@@ -48,6 +48,9 @@ function addressesOf(slice: KubeObject | undefined): readonly string[] {
   return (slice?.['addresses'] ?? []) as readonly string[]
 }
 
+/** Of one endpoint: Kubernetes writes one, and its own proxies read the first. */
+const MAX_ADDRESSES = 2
+
 /** For the cache: Service and addresses. */
 export function slimEndpointSlice(object: KubeObject): KubeObject {
   const { name, namespace = '', uid = '', resourceVersion = '', labels } = object.metadata
@@ -56,7 +59,11 @@ export function slimEndpointSlice(object: KubeObject): KubeObject {
     readonly endpoints?: readonly { readonly addresses?: readonly string[] | null }[] | null
   }
   const service = labels?.[SERVICE_NAME]
-  const addresses = addressType === 'FQDN' ? [] : (endpoints ?? []).flatMap((endpoint) => (endpoint.addresses ?? []).map(canonicalAddress))
+  // all addresses of an endpoint are those of one pod; a slice has at most 1,000 endpoints, but 100 addresses in each
+  const addresses =
+    addressType === 'FQDN'
+      ? []
+      : (endpoints ?? []).flatMap((endpoint) => (endpoint.addresses ?? []).slice(0, MAX_ADDRESSES).map(canonicalAddress))
   return {
     apiVersion: object.apiVersion,
     kind: object.kind,

@@ -70,6 +70,17 @@ export function slimServiceEntry(object: KubeObject): KubeObject {
   }
 }
 
+/** Labels of a Service that are kept: memory for indexes is not a stranger's to take. */
+const MAX_LABELS = 256
+
+/** The first of them by name, where there are more than any Service needs. */
+function boundedLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const names = Object.keys(labels)
+  if (names.length <= MAX_LABELS) return labels
+  const kept = names.sort().slice(0, MAX_LABELS)
+  return Object.fromEntries(kept.map((name) => [name, labels[name]!]))
+}
+
 /** For the cache: labels, selector and addresses. */
 export function slimService(object: KubeObject): KubeObject {
   const { name, namespace = '', uid = '', resourceVersion = '', labels, deletionTimestamp } = object.metadata
@@ -87,7 +98,7 @@ export function slimService(object: KubeObject): KubeObject {
       namespace,
       uid,
       resourceVersion,
-      ...(labels === undefined ? {} : { labels }),
+      ...(labels === undefined ? {} : { labels: boundedLabels(labels) }),
       ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
     },
     // an ExternalName Service selects nothing, whatever it says

@@ -1,6 +1,13 @@
 /** What VirtualServices say: who asks for a host needs the hosts that it is routed to (spec 2.8). */
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
+import { REVISION_LABEL } from '../kinds.ts'
+import { createPostings } from '../postings.ts'
 import { completeShortName, serviceOf, wildcardsFor } from './host-name.ts'
+
+/** Destinations of one VirtualService, and of one host, that are taken: what whoever writes VirtualServices adds to the Sidecars of all. */
+export const MAX_DESTINATIONS = 1000
+/** The same, counted as often as VirtualServices name them. */
+const MAX_LOOKED_AT = 50_000
 
 /** A VirtualService cut down to names, short ones completed with its namespace as Istio does it. */
 export interface RoutedHosts {
@@ -35,7 +42,13 @@ export function slimVirtualService(object: KubeObject): KubeObject {
   return {
     apiVersion: object.apiVersion,
     kind: object.kind,
-    metadata: { name, namespace, ...(labels === undefined ? {} : { labels }), uid: uid ?? '', resourceVersion: resourceVersion ?? '' },
+    metadata: {
+      name,
+      namespace,
+      ...(labels?.[REVISION_LABEL] === undefined ? {} : { labels: { [REVISION_LABEL]: labels[REVISION_LABEL] } }),
+      uid: uid ?? '',
+      resourceVersion: resourceVersion ?? '',
+    },
     routed: readVirtualService(object['spec'] ?? {}, namespace),
   }
 }
@@ -52,9 +65,9 @@ function readVirtualService({ hosts, gateways, http, tcp, tls }: VirtualServiceS
     route?.delegate?.name === undefined ? undefined : `${route.delegate.namespace || namespace}/${route.delegate.name}`,
   )
   return {
-    hosts: (hosts ?? []).map(complete),
-    destinations: unique(destinations.filter(isText).map(complete)),
-    delegates: unique(delegates.filter(isText)),
+    hosts: unique((hosts ?? []).map(complete)),
+    destinations: firstOf(unique(destinations.filter(isText).map(complete))),
+    delegates: firstOf(unique(delegates.filter(isText))),
   }
 }
 
@@ -70,25 +83,49 @@ export interface VirtualServiceIndex {
 
 export function createVirtualServiceIndex(): VirtualServiceIndex {
   const routed = new Map<string, RoutedHosts>()
-  /** Host to the VirtualServices for it. */
-  const byHost = new Map<string, Set<string>>()
-  /** VirtualService to those that delegate to it. */
-  const roots = new Map<string, Set<string>>()
+  /** VirtualServices by their hosts. */
+  const byHost = createPostings()
+  /** Hosts that have VirtualServices, by the namespace of their Service. */
+  const hostsIn = createPostings()
+  /** VirtualServices by those that they delegate to. */
+  const roots = createPostings()
+  /** What the VirtualServices of one host, or of one wildcard, lead to; until one of them changes. */
+  const known = new Map<string, readonly string[]>()
 
   function put(key: string, value: RoutedHosts | undefined): void {
-    const before = routed.get(key)
-    for (const host of before?.hosts ?? []) removeFrom(byHost, host, key)
-    for (const delegate of before?.delegates ?? []) removeFrom(roots, delegate, key)
+    const concerned = [...(routed.get(key)?.hosts ?? []), ...(value?.hosts ?? [])]
+    byHost.set(key, value?.hosts ?? [])
+    roots.set(key, value?.delegates ?? [])
     if (value === undefined) routed.delete(key)
     else routed.set(key, value)
-    for (const host of value?.hosts ?? []) addTo(byHost, host, key)
-    for (const delegate of value?.delegates ?? []) addTo(roots, delegate, key)
+    for (const host of concerned) {
+      const namespace = serviceOf(host)?.split('/')[0]
+      if (namespace !== undefined) hostsIn.set(host, byHost.get(host).size === 0 ? [] : [namespace])
+    }
+    known.clear()
   }
 
-  /** Istio follows one level of delegation. */
-  const destinationsFrom = (key: string): readonly string[] => {
-    const { destinations = [], delegates = [] } = routed.get(key) ?? {}
-    return [...destinations, ...delegates.flatMap((delegate) => routed.get(delegate)?.destinations ?? [])]
+  /** Where these VirtualServices lead to. Istio follows one level of delegation. */
+  function collect(keys: Iterable<string>, isWanted: (destination: string) => boolean): readonly string[] {
+    const found = new Set<string>()
+    let room = MAX_LOOKED_AT
+    for (const key of keys) {
+      const { destinations = [], delegates = [] } = routed.get(key) ?? {}
+      for (const list of [destinations, ...delegates.map((delegate) => routed.get(delegate)?.destinations ?? [])]) {
+        room -= list.length
+        for (const destination of list) if (isWanted(destination)) found.add(destination)
+        if (found.size >= MAX_DESTINATIONS || room < 0) return [...found].slice(0, MAX_DESTINATIONS).sort()
+      }
+    }
+    return [...found].sort()
+  }
+
+  function destinationsUnder(pattern: string): readonly string[] {
+    const before = known.get(pattern)
+    if (before !== undefined) return before
+    const list = collect(byHost.get(pattern), () => true)
+    known.set(pattern, list)
+    return list
   }
 
   return {
@@ -98,39 +135,30 @@ export function createVirtualServiceIndex(): VirtualServiceIndex {
       const key = keyOf(object)
       put(key, current === undefined ? undefined : routedOf(current))
       const affected = [previous, current].flatMap((each) => (each === undefined ? [] : routedOf(each).hosts))
-      return unique([...affected, ...[...(roots.get(key) ?? [])].flatMap((root) => routed.get(root)?.hosts ?? [])])
+      return unique([...affected, ...[...roots.get(key)].flatMap((root) => routed.get(root)?.hosts ?? [])])
     },
     destinationsOf(host) {
-      const keys = [host, ...wildcardsFor(host)].flatMap((pattern) => [...(byHost.get(pattern) ?? [])])
-      return unique(keys.flatMap(destinationsFrom))
-        .filter((destination) => destination !== host)
-        .sort()
+      // most hosts have no VirtualService, some have one
+      const lists = [host, ...wildcardsFor(host)].flatMap((pattern) => (byHost.get(pattern).size === 0 ? [] : [destinationsUnder(pattern)]))
+      const all = lists.length <= 1 ? (lists[0] ?? NONE) : unique(lists.flat()).slice(0, MAX_DESTINATIONS).sort()
+      return all.includes(host) ? all.filter((destination) => destination !== host) : all
     },
     destinationsOfAll(namespace) {
-      const inside = (host: string): boolean => serviceOf(host)?.startsWith(`${namespace}/`) === true
-      const keys = [...byHost].filter(([host]) => inside(host)).flatMap(([, found]) => [...found])
-      return unique(keys.flatMap(destinationsFrom))
-        .filter((destination) => !inside(destination))
-        .sort()
+      const keys = new Set([...hostsIn.get(namespace)].flatMap((host) => [...byHost.get(host)]))
+      return collect(keys, (host) => serviceOf(host)?.startsWith(`${namespace}/`) !== true)
     },
-    has: (host) => byHost.has(host),
+    has: (host) => byHost.get(host).size > 0,
   }
+}
+
+const NONE: readonly string[] = []
+
+function firstOf(names: readonly string[]): readonly string[] {
+  return names.length > MAX_DESTINATIONS ? names.slice(0, MAX_DESTINATIONS) : names
 }
 
 function routedOf(object: KubeObject): RoutedHosts {
   return object['routed'] as RoutedHosts
-}
-
-function addTo(map: Map<string, Set<string>>, key: string, value: string): void {
-  const set = map.get(key)
-  if (set === undefined) map.set(key, new Set([value]))
-  else set.add(value)
-}
-
-function removeFrom(map: Map<string, Set<string>>, key: string, value: string): void {
-  const set = map.get(key)
-  set?.delete(value)
-  if (set?.size === 0) map.delete(key)
 }
 
 function unique(items: readonly string[]): string[] {

@@ -1,6 +1,7 @@
 /** Whom Prometheus is asked for: the fences, and what their pods are called in its metrics. */
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { isEnabled, specOf, statusOf } from '../fence/fence.ts'
+import { isTooLarge } from '../fence/limits.ts'
 import { selectorOf } from '../mesh/known-hosts.ts'
 import { type Labels, workloadLabels } from '../sidecar/sidecar.ts'
 import type { Caller } from './query.ts'
@@ -47,7 +48,7 @@ export function createCallers({ fences, services, serviceLabel, inScope, inNames
   return {
     callers: () =>
       [...fences.values()]
-        .filter((fence) => isEnabled(fence) && inScope(fence) && fence.metadata.deletionTimestamp === undefined)
+        .filter((fence) => isEnabled(fence) && inScope(fence) && fence.metadata.deletionTimestamp === undefined && !isTooLarge(fence))
         .map((fence) => ({ key: keyOf(fence), app: ofFence(fence) })),
     sharedNames() {
       const homes = new Map<string, string>()

@@ -44,9 +44,14 @@ export function unionOf(all: readonly Domains[]): Domains {
 /** `*` + `/host` for a host, `namespace/*` as it is; without those that have expired. Sorted, no host twice. */
 export function dependencyHosts(domains: Domains, stableHosts: readonly string[] = []): readonly string[] {
   const live = Object.entries(domains).filter(([, { status }]) => status !== 'EXPIRE')
-  const hosts = live.flatMap(([key, domain]) => [...(namespaceOfAll(key) === undefined ? [] : [key]), ...domain.hosts])
+  // many domains lead to the same hosts: each is looked at once
+  const hosts = new Set(stableHosts)
+  for (const [key, domain] of live) {
+    if (namespaceOfAll(key) !== undefined) hosts.add(key)
+    for (const host of domain.hosts) hosts.add(host)
+  }
   // host names are ASCII: JavaScript's order of UTF-16 units is that of bytes
-  return [...new Set([...hosts, ...stableHosts].map(egressHost))].sort()
+  return [...new Set([...hosts].map(egressHost))].sort()
 }
 
 function egressHost(host: string): string {

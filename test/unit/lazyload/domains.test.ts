@@ -23,7 +23,7 @@ const BASE: DomainInput = {
   now: NOW,
   destinationsOf: () => [],
   destinationsOfAll: () => [],
-  servicesWith: () => [],
+  servicesWith: () => ({ hosts: [], lookedAt: 0 }),
   aliasesOf: () => [],
   isExternal: () => false,
   resolve: () => undefined,
@@ -237,7 +237,7 @@ test('a spec that an older CRD let pass is read as far as it means something', (
 test('Services are selected by labels, all of one entry or all of another', () => {
   const asked: unknown[] = []
   const spec: FenceSpec = { labelSelector: [{ selector: { a: '1', b: '2' } }, { selector: {} }, { selector: null }] }
-  const { domains } = compute({ spec, servicesWith: (labels) => (asked.push(labels), ['s.any.svc.cluster.local']) })
+  const { domains } = compute({ spec, servicesWith: (labels) => (asked.push(labels), { hosts: ['s.any.svc.cluster.local'], lookedAt: 1 }) })
   assert.deepEqual(asked, [{ a: '1', b: '2' }], 'an empty selector selects nothing')
   assert.equal(domains['s.any.svc.cluster.local']?.source, 'labelSelector')
 })

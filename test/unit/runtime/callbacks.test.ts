@@ -100,9 +100,9 @@ test('one object that cannot be read leaves the others: it stays as it was known
   const stop = new AbortController()
   const informer = createInformer({
     client: {
-      list: async (_, { map = (each: KubeObject): KubeObject | undefined => each } = {}) => ({
+      list: async (_, options) => ({
         resourceVersion: '9',
-        items: await Promise.resolve(['bad', 'good'].flatMap((name) => map(object(name, '5')) ?? [])),
+        items: await Promise.resolve(['bad', 'good'].flatMap((name) => options?.map?.(object(name, '5')) ?? [])),
       }),
       watch: async () => {
         stop.abort()
