@@ -29,3 +29,21 @@ export function createTurns(ms = TURN_MS, now: () => number = () => performance.
     },
   }
 }
+
+/** The result of `steps`, without a pause. */
+export function inOneGo<Result>(steps: Generator<void, Result>): Result {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** The result of `steps`, others having their turn between them. */
+export async function inTurns<Result>(steps: Generator<void, Result>): Promise<Result> {
+  const turns = createTurns()
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+    if (turns.isOver()) await turns.next()
+  }
+}

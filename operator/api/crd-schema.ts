@@ -18,6 +18,8 @@ export interface CrdSchema {
   readonly minimum?: number
   readonly maximum?: number
   readonly maxItems?: number
+  readonly maxProperties?: number
+  readonly maxLength?: number
   readonly 'x-kubernetes-int-or-string'?: boolean
   readonly 'x-kubernetes-preserve-unknown-fields'?: boolean
 }

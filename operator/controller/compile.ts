@@ -1,13 +1,14 @@
-/** SlimeBoot to desired objects: validate, build values, render, mark as owned. Pure and synchronous; remembered until the SlimeBoot changes. */
+/** SlimeBoot to desired objects: validate, build values, render, mark as owned. Pure; remembered until the SlimeBoot changes. */
 import { identityOf, type JsonObject, type KubeObject } from '../../runtime/object.ts'
 import { messageOf } from '../../runtime/errors.ts'
+import { inOneGo, inTurns } from '../../runtime/turns.ts'
 import { CATCH_ALL_ANNOTATION } from '../api/slimeboot.ts'
 import { catchAllMark } from '../apply/catch-all.ts'
 import type { Claim } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
 import { markOwned, ownerOf, type Owner } from '../apply/ownership.ts'
 import type { Manifest } from '../render/manifest.ts'
-import { render } from '../render/render.ts'
+import { rendering } from '../render/render.ts'
 import { RenderError } from '../render/render-error.ts'
 import { buildValues } from '../spec/build-values.ts'
 import { InvalidSpecError } from '../spec/errors.ts'
@@ -38,13 +39,20 @@ export interface CompileOptions {
 
 /** Throws ReconcileError `InvalidSpec` or `RenderFailed`, terminal but for what only the cluster's facts stand against. */
 export function compile(boot: KubeObject, options: CompileOptions = {}): Compiled {
+  return inOneGo(compiling(boot, options))
+}
+
+function* compiling(boot: KubeObject, options: CompileOptions): Generator<void, Compiled> {
   const defaults = options.operatorDefaults === undefined ? {} : { operatorDefaults: options.operatorDefaults }
   const { errors, warnings } = validate(boot, options.facts, defaults)
+  yield
   try {
     if (errors.length > 0) throw new InvalidSpecError(errors)
     const values = buildValues(boot, defaults)
     const owner = ownerOf(boot)
-    const desired = render(values).map((manifest) => ({ manifest, object: markOwned(withCatchAllMark(manifest), owner) }))
+    yield
+    const manifests = yield* rendering(values)
+    const desired = manifests.map((manifest) => ({ manifest, object: markOwned(withCatchAllMark(manifest), owner) }))
     const claim = {
       objects: new Set(desired.map(({ object }) => identityOf(object))),
       catchAlls: desired.flatMap(({ manifest }) => manifest.catchAll ?? []),
@@ -87,12 +95,14 @@ export function createCompiler(options: CompileOptions, capacity = 3000) {
   }
 
   return {
-    compile(boot: KubeObject, facts: ClusterFacts): Compiled {
+    /** In turns of the event loop. Throws as `compile` does. */
+    async compile(boot: KubeObject, facts: ClusterFacts): Promise<Compiled> {
       const key = boot.metadata.uid ?? ''
       const of = JSON.stringify([boot.metadata.generation, facts])
       const known = memory.get(key)
       forget(key)
-      const compiled = known?.of === of ? known.compiled : compile(boot, { ...options, facts })
+      const compiled = known?.of === of ? known.compiled : await inTurns(compiling(boot, { ...options, facts }))
+      forget(key)
       memory.set(key, { of, compiled })
       size += compiled.desired.length
       for (const oldest of memory.keys()) {
@@ -102,9 +112,9 @@ export function createCompiler(options: CompileOptions, capacity = 3000) {
       return compiled
     },
     /** The rendered objects, without any facts; none where the spec is invalid. */
-    rendered(boot: KubeObject): readonly KubeObject[] {
+    async rendered(boot: KubeObject): Promise<readonly KubeObject[]> {
       try {
-        return compile(boot, options).desired.map(({ object }) => object)
+        return (await inTurns(compiling(boot, options))).desired.map(({ object }) => object)
       } catch {
         return []
       }

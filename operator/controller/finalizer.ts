@@ -25,7 +25,7 @@ export interface FinalizerDependencies {
   readonly live: Live
   readonly pruner: Pruner
   /** What the SlimeBoot renders as it is now; nothing where its spec is invalid. */
-  readonly rendered: (boot: KubeObject) => readonly KubeObject[]
+  readonly rendered: (boot: KubeObject) => Promise<readonly KubeObject[]>
   readonly lettingGo: LettingGo
   readonly events: Pick<EventRecorder, 'record'>
   /** An object of a SlimeBoot is gone with it: what is remembered of it can be forgotten. */
@@ -151,7 +151,7 @@ export function createFinalizer({ client, boots, live, pruner, rendered, letting
       pruner.forget(key)
       lettingGo.forget(key)
       // also of what was not there to be deleted
-      for (const object of rendered(boot)) onRemoved(object)
+      for (const object of await rendered(boot)) onRemoved(object)
       return { ...base, deleted }
     },
   }

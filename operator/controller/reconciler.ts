@@ -104,7 +104,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     if (boot.metadata.annotations?.[SUSPEND_ANNOTATION] === 'true') return { ...NOTHING, phase: 'suspended' }
     const earlier = isServedByHelm(boot) ? await earlierOperatorProblem(client, boot) : undefined
     if (earlier !== undefined) throw earlier
-    const compiled = compileWith(boot, await facts.read(boot))
+    const compiled = await compileWith(boot, await facts.read(boot))
     claimAll({ claims, live, isServed: (key) => boots.get(key) !== undefined }, boot, compiled)
     const progress = status.progressOf(boot)
     try {
@@ -114,9 +114,9 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     }
   }
 
-  function compileWith(boot: KubeObject, known: ClusterFacts): Compiled {
+  async function compileWith(boot: KubeObject, known: ClusterFacts): Promise<Compiled> {
     try {
-      return compiler.compile(boot, known)
+      return await compiler.compile(boot, known)
     } catch (error) {
       if (error instanceof ReconcileError && error.retry === 'heals') facts.forget()
       throw error

@@ -16,7 +16,7 @@ export interface RemainsDependencies {
   readonly client: Client
   readonly live: Pick<Live, 'labelled'>
   /** What the SlimeBoot renders as it is now; nothing where its spec is invalid. */
-  readonly rendered: (boot: KubeObject) => readonly KubeObject[]
+  readonly rendered: (boot: KubeObject) => Promise<readonly KubeObject[]>
 }
 
 export interface Survivors {
@@ -29,7 +29,7 @@ export function createRemains({ client, live, rendered }: RemainsDependencies) {
   /** Objects of ours without the label, which no list and no watch shows: looked for by their names. */
   async function unlabelled(boot: KubeObject): Promise<readonly KubeObject[]> {
     const owner = ownerOf(boot)
-    const found = await readObjects(client, rendered(boot))
+    const found = await readObjects(client, await rendered(boot))
     return [...found.values()].filter(
       (object) => object.metadata.labels?.[OWNER_LABEL] !== owner.label && ownershipOf(object, owner) === 'ours',
     )

@@ -1,6 +1,7 @@
 /** Values -> manifests: pick the templates, render, parse, check identity. Pure; the templates are compiled when this module is loaded. */
 import { createHash } from 'node:crypto'
 import { type KubeObject, identityOf, objectId } from '../../runtime/object.ts'
+import { inOneGo } from '../../runtime/turns.ts'
 import { readAssets } from '../assets.ts'
 import type { Values } from '../spec/values.ts'
 import { type Unit, contextOf } from './context.ts'
@@ -15,7 +16,16 @@ const engine = createEngine(readAssets('templates'))
 
 /** Every object of these values: by wave, then modules, pilot and global-sidecars in the order of the spec. Throws RenderError. */
 export function render(values: Values): readonly Manifest[] {
-  const manifests = unitsOf(values).flatMap((unit) => renderUnit(values, unit))
+  return inOneGo(rendering(values))
+}
+
+/** The same in steps, one for each module and global-sidecar: those of hundreds of namespaces take too long for one turn of the event loop. */
+export function* rendering(values: Values): Generator<void, readonly Manifest[]> {
+  const manifests: Manifest[] = []
+  for (const unit of unitsOf(values)) {
+    manifests.push(...renderUnit(values, unit))
+    yield
+  }
   mustBeUnique(manifests)
   return manifests.toSorted((a, b) => a.wave - b.wave)
 }

@@ -20,6 +20,7 @@ import {
   upstreamImage,
 } from './checks/warnings.ts'
 import { quantities } from './checks/resources.ts'
+import { excessOf } from './limits.ts'
 import { resolveMode } from './mode.ts'
 import { enabledModules } from './modules.ts'
 import type { ClusterFacts } from './cluster-facts.ts'
@@ -88,8 +89,10 @@ export function validate(boot: KubeObject, facts: ClusterFacts = {}, options: Va
     )
   if (spec === undefined || spec === null)
     return refused(problem('spec', 'is required. Write at least spec.image.repository and spec.module.'))
-  if (isDeep(spec)) return refused(problem('spec', `must not be nested deeper than ${MAX_DEPTH} levels.`))
   if (!isJsonObject(spec)) return refused(problem('spec', `must be a map, got ${show(spec)}.`))
+  const excess = excessOf(spec)
+  if (excess.length > 0) return { errors: excess, warnings: [] }
+  if (isDeep(spec)) return refused(problem('spec', `must not be nested deeper than ${MAX_DEPTH} levels.`))
   const merged = mergedSpec(boot, options)
   const input = checkInput(merged, facts)
   const errors = [...schemaProblems(pruneNulls(spec)), ...schemaProblems(merged), ...ERROR_CHECKS.flatMap((check) => check(input))]

@@ -163,7 +163,10 @@ test('a spec of any depth and size gets a verdict', () => {
   )
   const ports = Array.from({ length: 50_000 }, (_, index) => index + 1)
   const wide = validSpec({ module: [{ name: 'a', enable: true, fence: { wormholePort: [...ports, ...ports.map(String)] } }] })
-  assert.ok(validate(bootWith(wide)).errors.length === 100 * 2, 'the proxy ports, twice')
+  assert.deepEqual(
+    validate(bootWith(wide)).errors.map(({ path }) => path),
+    ['spec'],
+  )
 })
 
 test('a template gives text of bounded length or a GoTemplateError, whatever it is', () => {
