@@ -75,7 +75,7 @@ export async function startCannedApi(): Promise<CannedApi> {
     const body = JSON.parse((await text(request)) || 'null') as KubeObject | readonly unknown[] | null
     const before = key === undefined ? undefined : objectsOf(plural).get(key)
     const known = before === undefined ? undefined : (JSON.parse(before) as KubeObject)
-    if (plural.endsWith('reviews')) return send(response, 201, JSON.stringify({ ...body, status: { allowed: true } }))
+    if (plural.endsWith('reviews')) return send(response, 201, JSON.stringify({ ...(body as KubeObject), status: { allowed: true } }))
     // a JSON patch changes a finalizer, a merge patch a status; an apply is the whole object
     const type = request.headers['content-type'] ?? ''
     const now = type.includes('json-patch')

@@ -56,8 +56,7 @@ export function usualMesh(services: number, fences: number): Scene {
     objects: [
       ...list(50, (index) => ['namespaces', object('Namespace', '', `ns-${index}`, {})] as const),
       ...list(50, (index) => service(index)).map(
-        ([plural, { metadata, ...rest }]) =>
-          [plural, { ...rest, metadata: { ...metadata, name: 'global-sidecar' } } as KubeObject] as const,
+        ([plural, { metadata, ...rest }]) => [plural, { ...rest, metadata: { ...metadata, name: 'global-sidecar' } }] as const,
       ),
       ...list(services, (index) => service(index)),
       ...list(
@@ -137,7 +136,7 @@ export const LAZYLOAD_SCENES: readonly Scene[] = [
         `large-${n}`,
         {
           addressType: 'IPv4',
-          endpoints: list(1000, (i) => ({ addresses: list(60, (a) => `10.${n}.${i % 250}.${a}`) })) as Json,
+          endpoints: list(1000, (i) => ({ addresses: list(60, (a) => `10.${n}.${i % 250}.${a}`) })),
         },
         { 'kubernetes.io/service-name': 'app-0' },
       ),
@@ -202,7 +201,7 @@ const dispatches = (count: number, domains: number): Json =>
     name: `d${i}`,
     domains: list(domains, (d) => `h${i}-${d}.example.com`) as Json,
     cluster: 'PassthroughCluster',
-  })) as Json
+  }))
 
 export const OPERATOR_SCENES: readonly Scene[] = [
   { what: 'the start: 20 SlimeBoots', objects: list(20, (n) => boot(`usual-${n}`, {})) },
@@ -227,7 +226,7 @@ export const OPERATOR_SCENES: readonly Scene[] = [
   },
   {
     what: '5 SlimeBoots with 150,000 wrong volumes',
-    objects: list(5, (n) => boot(`wrong-${n}`, { volumes: list(150_000, (i) => i) as Json })),
+    objects: list(5, (n) => boot(`wrong-${n}`, { volumes: list(150_000, (i) => i) })),
   },
   { what: '5 SlimeBoots with 50,000 namespaces', objects: list(5, (n) => boot(`many-${n}`, namespaces('x', 50_000))) },
   {

@@ -41,25 +41,37 @@ export function excessOf(spec: JsonObject): Problem[] {
     listAt(mapAt(mapAt(spec, 'component'), 'globalSidecar'), 'namespace').length,
     SPEC_LIMITS.namespaces,
   )
-  for (const [index, module] of modules.slice(0, SPEC_LIMITS.modules).entries()) {
-    const fence = mapAt(module, 'fence')
-    const [ports, dispatches] = [listAt(fence, 'wormholePort'), listAt(fence, 'dispatches')]
-    const path = `spec.module[${index}].fence`
-    limit(`${path}.wormholePort`, ports.length, SPEC_LIMITS.wormholePorts)
-    limit(`${path}.dispatches`, dispatches.length, SPEC_LIMITS.dispatches)
-    for (const [place, dispatch] of dispatches.slice(0, SPEC_LIMITS.dispatches).entries())
-      limit(`${path}.dispatches[${place}].domains`, listAt(dispatch, 'domains').length, SPEC_LIMITS.domains)
-    const virtualHosts = ports.length * dispatches.length
-    const domains = ports.length * dispatches.reduce((sum: number, dispatch) => sum + listAt(dispatch, 'domains').length, 0)
-    if (virtualHosts > MAX_VIRTUAL_HOSTS || domains > MAX_DOMAINS)
-      problems.push(
-        problem(
-          `${path}.dispatches`,
-          `makes ${virtualHosts} virtual hosts with ${domains} domains for ${ports.length} ports; a catch-all holds at most ${MAX_VIRTUAL_HOSTS} with ${MAX_DOMAINS}. Use wildcard domains, or fewer ports.`,
-        ),
-      )
-  }
+  for (const [index, module] of modules.slice(0, SPEC_LIMITS.modules).entries())
+    // one of them is read, under one of its names
+    for (const part of ['fence', 'general']) problems.push(...excessOfDispatches(mapAt(module, part), `spec.module[${index}].${part}`))
   return problems
+}
+
+function excessOfDispatches(settings: unknown, path: string): Problem[] {
+  const [ports, dispatches] = [listAt(settings, 'wormholePort'), listAt(settings, 'dispatches')]
+  const problems = [
+    ...tooMany(`${path}.wormholePort`, ports.length, SPEC_LIMITS.wormholePorts),
+    ...tooMany(`${path}.dispatches`, dispatches.length, SPEC_LIMITS.dispatches),
+    ...dispatches
+      .slice(0, SPEC_LIMITS.dispatches)
+      .flatMap((dispatch, place) =>
+        tooMany(`${path}.dispatches[${place}].domains`, listAt(dispatch, 'domains').length, SPEC_LIMITS.domains),
+      ),
+  ]
+  if (problems.length > 0) return problems
+  const virtualHosts = ports.length * dispatches.length
+  const domains = ports.length * dispatches.reduce((sum: number, dispatch) => sum + listAt(dispatch, 'domains').length, 0)
+  if (virtualHosts <= MAX_VIRTUAL_HOSTS && domains <= MAX_DOMAINS) return []
+  return [
+    problem(
+      `${path}.dispatches`,
+      `makes ${virtualHosts} virtual hosts with ${domains} domains for ${ports.length} ports; a catch-all holds at most ${MAX_VIRTUAL_HOSTS} with ${MAX_DOMAINS}. Use wildcard domains, or fewer ports.`,
+    ),
+  ]
+}
+
+function tooMany(path: string, found: number, most: number): Problem[] {
+  return found <= most ? [] : [problem(path, `must not have more than ${most} entries, got ${found}. Split it into several SlimeBoots.`)]
 }
 
 /** Which measure is exceeded; looks no further than that. */

@@ -209,43 +209,77 @@ test('kubectl get servicefence shows Enabled, Hosts, Last Learned and Age', asyn
   assert.match(String(learned), /^\d+s$/)
 })
 
-test('an object stored under a loose CRD accepts writes of its finalizer and status', async () => {
-  const group = `${namespace}.test`
-  const [definition] = parseGoYaml(readFileSync(join(ROOT, 'crds/slimeboots.config.netease.com.yaml'), 'utf8'), 'crd') as unknown as [
-    KubeObject,
-  ]
-  const own = JSON.parse(JSON.stringify(definition).replaceAll('config.netease.com', group)) as Definition
-  const [version] = own.spec.versions
-  const loose = {
-    ...own,
-    spec: {
-      ...own.spec,
-      versions: [{ ...version, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
+const many = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index)
+const map = (count: number): JsonObject => Object.fromEntries(many(count).map((index) => [`key-${index}`, {}]))
+
+/** Stored when the CRD let anything pass: of other types, and larger than it allows now. */
+const STORED: readonly (readonly [what: string, file: string, kind: string, spec: Json])[] = [
+  [
+    'of other types',
+    'slimeboots.config.netease.com',
+    'SlimeBoot',
+    { image: { repository: 5, pullPolicy: 'Sometimes' }, namespace: null, module: { a: 1 }, service: { port: 'x' } },
+  ],
+  ['of other types, with 2,000 keys', 'slimeboots.config.netease.com', 'SlimeBoot', { ...map(2000), module: { a: 1 } }],
+  [
+    'with 5,000 namespaces and 300 dispatches',
+    'slimeboots.config.netease.com',
+    'SlimeBoot',
+    {
+      component: { globalSidecar: { namespace: many(5000).map((index) => `n${index}`) } },
+      module: [{ name: 'a', fence: { dispatches: many(300).map((index) => ({ name: `d${index}` })) } }],
     },
-  }
-  const path = collection(bootWith({}), group)
-  await applyDefinition(loose)
-  await eventually(async () => assert.equal((await cluster.request('GET', path)).status, 200))
-  const spec = { image: { repository: 5, pullPolicy: 'Sometimes' }, namespace: null, module: { a: 1 }, service: { port: 'x' } }
-  const object = { apiVersion: `${group}/v1alpha1`, kind: 'SlimeBoot', metadata: { name: 'old' }, spec }
-  await eventually(async () => assert.equal((await cluster.request('POST', path, { body: object })).status, 201))
-  await applyDefinition(own)
-  await eventually(async () =>
-    assert.equal((await cluster.request('POST', `${path}?dryRun=All`, { body: { ...object, metadata: { name: 'new' } } })).status, 422),
-  )
-  const finalizer = await cluster.request('PATCH', `${path}/old`, {
-    body: [{ op: 'add', path: '/metadata/finalizers', value: [`${group}/x`] }],
-    contentType: 'application/json-patch+json',
+  ],
+  [
+    'with 36,000 selectors',
+    'servicefences.microservice.slime.io',
+    'ServiceFence',
+    { labelSelector: many(36_000).map((index) => ({ selector: { app: `x${index}` } })) },
+  ],
+  [
+    'with 5,000 hosts and 100 labels',
+    'servicefences.microservice.slime.io',
+    'ServiceFence',
+    { host: map(5000), workloadSelector: { labels: Object.fromEntries(many(100).map((index) => [`l${index}`, 'x'])) } },
+  ],
+]
+
+for (const [index, [what, file, kind, spec]] of STORED.entries())
+  test(`a ${kind} ${what} that was stored under a loose CRD accepts writes of its finalizer and status, and no new one is accepted`, async () => {
+    const group = `${namespace}-${index}.test`
+    const [plural = '', ...rest] = file.split('.')
+    const [definition] = parseGoYaml(readFileSync(join(ROOT, `crds/${file}.yaml`), 'utf8'), 'crd') as unknown as [KubeObject]
+    const own = JSON.parse(JSON.stringify(definition).replaceAll(rest.join('.'), group)) as Definition
+    const [version] = own.spec.versions
+    const loose = {
+      ...own,
+      spec: {
+        ...own.spec,
+        versions: [{ ...version, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
+      },
+    }
+    const path = `/apis/${group}/v1alpha1/namespaces/${namespace}/${plural}`
+    await applyDefinition(loose)
+    await eventually(async () => assert.equal((await cluster.request('GET', path)).status, 200))
+    const object = { apiVersion: `${group}/v1alpha1`, kind, metadata: { name: 'old' }, spec }
+    await eventually(async () => assert.equal((await cluster.request('POST', path, { body: object })).status, 201))
+    await applyDefinition(own)
+    await eventually(async () =>
+      assert.equal((await cluster.request('POST', `${path}?dryRun=All`, { body: { ...object, metadata: { name: 'new' } } })).status, 422),
+    )
+    const finalizer = await cluster.request('PATCH', `${path}/old`, {
+      body: [{ op: 'add', path: '/metadata/finalizers', value: [`${group}/x`] }],
+      contentType: 'application/json-patch+json',
+    })
+    assert.equal(finalizer.status, 200, finalizer.body.message)
+    await patchStatus(`${path}/old`, { observedGeneration: 1 })
+    const removed = await cluster.request('PATCH', `${path}/old`, {
+      body: [{ op: 'remove', path: '/metadata/finalizers' }],
+      contentType: 'application/json-patch+json',
+    })
+    assert.equal(removed.status, 200, removed.body.message)
+    await cluster.request('DELETE', `${DEFINITIONS}/${own.metadata.name}`)
   })
-  assert.equal(finalizer.status, 200, finalizer.body.message)
-  await patchStatus(`${path}/old`, { observedGeneration: 1, mode: 'none' })
-  const removed = await cluster.request('PATCH', `${path}/old`, {
-    body: [{ op: 'remove', path: '/metadata/finalizers' }],
-    contentType: 'application/json-patch+json',
-  })
-  assert.equal(removed.status, 200, removed.body.message)
-  await cluster.request('DELETE', `${DEFINITIONS}/${own.metadata.name}`)
-})
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
 
