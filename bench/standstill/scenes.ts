@@ -175,8 +175,8 @@ export const LAZYLOAD_SCENES: readonly Scene[] = [
   },
 ]
 
-const module = (fenceParts: JsonObject = {}): JsonObject => ({
-  name: 'lazyload',
+const module = (name: string, fenceParts: JsonObject = {}): JsonObject => ({
+  name: `lazyload-${name}`,
   enable: true,
   fence: { enable: true, wormholePort: ['9080'], ...fenceParts },
   global: { misc: { metric_source_type: 'accesslog' } },
@@ -187,10 +187,11 @@ const boot = (name: string, spec: JsonObject): readonly [string, KubeObject] => 
     spec: {
       image: { repository: 'docker.io/slimeio/slime-lazyload', tag: 'v1' },
       namespace: `home-${name}`,
-      module: [module()],
+      module: [module(name)],
       component: { globalSidecar: { enable: true, type: 'namespaced', namespace: [`app-${name}`] } },
       ...spec,
     },
+    metadata: { name, namespace: 'boots', generation: 1, annotations: { 'config.netease.com/create-namespaces': 'true' } },
   }),
 ]
 const namespaces = (name: string, count: number): JsonObject => ({
@@ -211,7 +212,7 @@ export const OPERATOR_SCENES: readonly Scene[] = [
     what: 'a SlimeBoot with 10 ports, 100 dispatches and 3 domains in each',
     objects: [
       boot('dispatches', {
-        module: [module({ wormholePort: list(10, (i) => String(9000 + i)) as Json, dispatches: dispatches(100, 3) })],
+        module: [module('dispatches', { wormholePort: list(10, (i) => String(9000 + i)) as Json, dispatches: dispatches(100, 3) })],
       }),
     ],
   },

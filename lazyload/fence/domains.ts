@@ -5,7 +5,7 @@ import { isHostName, namespaceOfAll } from '../../module/names.ts'
 import type { MetricSource } from '../../module/settings.ts'
 import { completeShortName } from '../mesh/host-name.ts'
 import type { Domain, Domains, DomainSource, FenceSpec } from './fence.ts'
-import { MAX_HOSTS, MAX_LOOKED_AT } from './limits.ts'
+import { MAX_HOSTS, MAX_LOOKED_AT, MAX_ROUTES } from './limits.ts'
 import { lifetimeOf } from './strategy.ts'
 
 export interface DomainInput {
@@ -73,6 +73,7 @@ export function computeDomains(input: DomainInput): ComputedDomains {
   const changes: number[] = []
   const invalid: string[] = []
   const unknown: string[] = []
+  let routes = 0
 
   /** The first who names a host decides about it. */
   function add(host: string, domain: Omit<Domain, 'hosts'>): void {
@@ -82,7 +83,10 @@ export function computeDomains(input: DomainInput): ComputedDomains {
   }
 
   function addHost(host: string, domain: Omit<Domain, 'hosts'>): void {
-    if (!domains.has(host)) domains.set(host, { hosts: [host, ...input.destinationsOf(host)], ...domain })
+    if (domains.has(host)) return
+    const destinations = routes > MAX_ROUTES ? [] : input.destinationsOf(host)
+    routes += destinations.length
+    domains.set(host, { hosts: [host, ...destinations], ...domain })
   }
 
   for (const [name, strategy] of Object.entries(input.spec.host ?? {})) {
@@ -131,6 +135,7 @@ export function computeDomains(input: DomainInput): ComputedDomains {
       add(host, learned.domain)
     }
   }
+  if (routes > MAX_ROUTES) return TOO_MANY_ROUTES
   const sorted = [...domains].sort(([a], [b]) => (a < b ? -1 : 1))
   return {
     domains: Object.fromEntries(sorted),
@@ -148,6 +153,10 @@ export function nothingComputed(excess: string): ComputedDomains {
 
 const TOO_MANY = nothingComputed(
   `spec.labelSelector selects more than ${MAX_HOSTS} Services. A Sidecar with so many hosts narrows nothing; select fewer, or disable the fence.`,
+)
+
+const TOO_MANY_ROUTES = nothingComputed(
+  `VirtualServices route the hosts of this fence to more than ${MAX_ROUTES} others, counted for each host. Look which one has a wildcard host and that many destinations.`,
 )
 
 const SERVICE_AND_NAMESPACE = /^[^./]+\.[^./]+(?:\.svc)?$/

@@ -22,6 +22,8 @@ const MAX_METRICS = 2000
 /** Services that the selectors of one fence have in their index entries together, and those that they may select. */
 export const MAX_LOOKED_AT = 10_000
 export const MAX_HOSTS = 5000
+/** Hosts that VirtualServices lead to from those of one fence, counted for each. */
+export const MAX_ROUTES = 200_000
 
 /** What of the fence is too large, as a sentence; undefined where nothing is. */
 export function excessOf(fence: KubeObject): string | undefined {

@@ -74,7 +74,7 @@ function readVirtualService({ hosts, gateways, http, tcp, tls }: VirtualServiceS
 export interface VirtualServiceIndex {
   /** Takes in a change of the cache; returns the hosts whose routes may be others now. */
   readonly change: (previous: KubeObject | undefined, current: KubeObject | undefined) => readonly string[]
-  /** Where requests for `host` are routed to, without `host` itself; sorted. */
+  /** Where requests for `host` are routed to, without `host` itself; those of each pattern sorted. */
   readonly destinationsOf: (host: string) => readonly string[]
   /** Where requests for the services of `namespace` are routed to outside of it; sorted. */
   readonly destinationsOfAll: (namespace: string) => readonly string[]
@@ -90,7 +90,7 @@ export function createVirtualServiceIndex(): VirtualServiceIndex {
   /** VirtualServices by those that they delegate to. */
   const roots = createPostings()
   /** What the VirtualServices of one host, or of one wildcard, lead to; until one of them changes. */
-  const known = new Map<string, readonly string[]>()
+  const known = new Map<string, ReadonlySet<string>>()
 
   function put(key: string, value: RoutedHosts | undefined): void {
     const concerned = [...(routed.get(key)?.hosts ?? []), ...(value?.hosts ?? [])]
@@ -120,12 +120,13 @@ export function createVirtualServiceIndex(): VirtualServiceIndex {
     return [...found].sort()
   }
 
-  function destinationsUnder(pattern: string): readonly string[] {
+  /** In their order. */
+  function destinationsUnder(pattern: string): ReadonlySet<string> {
     const before = known.get(pattern)
     if (before !== undefined) return before
-    const list = collect(byHost.get(pattern), () => true)
-    known.set(pattern, list)
-    return list
+    const found = new Set(collect(byHost.get(pattern), () => true))
+    known.set(pattern, found)
+    return found
   }
 
   return {
@@ -138,10 +139,16 @@ export function createVirtualServiceIndex(): VirtualServiceIndex {
       return unique([...affected, ...[...roots.get(key)].flatMap((root) => routed.get(root)?.hosts ?? [])])
     },
     destinationsOf(host) {
-      // most hosts have no VirtualService, some have one
-      const lists = [host, ...wildcardsFor(host)].flatMap((pattern) => (byHost.get(pattern).size === 0 ? [] : [destinationsUnder(pattern)]))
-      const all = lists.length <= 1 ? (lists[0] ?? NONE) : unique(lists.flat()).slice(0, MAX_DESTINATIONS).sort()
-      return all.includes(host) ? all.filter((destination) => destination !== host) : all
+      // most hosts have no VirtualService, some have one; those of the host itself come first
+      const all = [host, ...wildcardsFor(host)].flatMap((pattern) => (byHost.get(pattern).size === 0 ? [] : [destinationsUnder(pattern)]))
+      const [last, ...before] = all.toReversed()
+      if (last === undefined) return NONE
+      const inner = before
+        .toReversed()
+        .flatMap((set) => [...set])
+        .filter((destination) => !last.has(destination))
+      const list = inner.length === 0 ? [...last] : [...new Set(inner), ...last].slice(0, MAX_DESTINATIONS)
+      return last.has(host) || inner.includes(host) ? list.filter((destination) => destination !== host) : list
     },
     destinationsOfAll(namespace) {
       const keys = new Set([...hostsIn.get(namespace)].flatMap((host) => [...byHost.get(host)]))

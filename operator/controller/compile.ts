@@ -52,7 +52,11 @@ function* compiling(boot: KubeObject, options: CompileOptions): Generator<void, 
     const owner = ownerOf(boot)
     yield
     const manifests = yield* rendering(values)
-    const desired = manifests.map((manifest) => ({ manifest, object: markOwned(withCatchAllMark(manifest), owner) }))
+    const desired: Desired[] = []
+    for (const manifest of manifests) {
+      desired.push({ manifest, object: markOwned(withCatchAllMark(manifest), owner) })
+      yield
+    }
     const claim = {
       objects: new Set(desired.map(({ object }) => identityOf(object))),
       catchAlls: desired.flatMap(({ manifest }) => manifest.catchAll ?? []),

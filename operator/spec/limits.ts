@@ -7,7 +7,7 @@ import { problem, type Problem } from './problems.ts'
 
 /** Entries, as in the CRD, which a test compares. */
 export const SPEC_LIMITS = {
-  /** Keys of `spec` itself. */
+  /** Keys of `spec` itself; not in the CRD, which says why. */
   keys: 200,
   modules: 50,
   /** `component.globalSidecar.namespace` */
