@@ -76,7 +76,7 @@ export function createController(options: ControllerOptions) {
   const pruner = createPruner({ client, live, settleMs: meshSettle, onRemoved })
   const compiler = createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults })
   const lettingGo = createLettingGo({ client, live, log, events, ...(operatorDefaults === undefined ? {} : { operatorDefaults }) })
-  const rendered = (boot: KubeObject): readonly KubeObject[] => compiler.rendered(boot)
+  const rendered = async (boot: KubeObject): Promise<readonly KubeObject[]> => await compiler.rendered(boot)
   const finalizer = createFinalizer({ client, boots, live, pruner, rendered, lettingGo, events, onRemoved })
   const preflight = createPreflight({ client, kindMissing: live.kindMissing })
   const { reconcile } = createReconciler({

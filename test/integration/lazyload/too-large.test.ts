@@ -24,8 +24,7 @@ import { adminClient } from '../../helpers/stage.ts'
 
 const PATIENT = { timeout: 60_000 }
 const DEFINITION = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/servicefences.microservice.slime.io`
-const selectors = (count: number): Json =>
-  Array.from({ length: count }, (_, index) => ({ selector: { app: `x${index}` } }))
+const selectors = (count: number): Json => Array.from({ length: count }, (_, index) => ({ selector: { app: `x${index}` } }))
 
 // of its own: its CRD is the loose one of before
 let cluster: Cluster
