@@ -1,11 +1,12 @@
 /** Live objects of ours: one label-selected informer per kind behind one lookup by identity and by owner. */
 import type { Client } from '../../runtime/client.ts'
 import { type ChangeSource, createInformer, type Informer, type InformerOptions } from '../../runtime/informer.ts'
-import { identityOf, type KubeObject, keyOf } from '../../runtime/object.ts'
+import { identityOf, type KubeObject, keyOf, type ManagedFieldsEntry } from '../../runtime/object.ts'
 import { typeKey } from '../../runtime/resource.ts'
 import { MANAGED_TYPES } from '../api/kinds.ts'
 import { FIELD_MANAGER, OWNER_LABEL } from '../api/slimeboot.ts'
 import { isCatchAll } from './catch-all.ts'
+import { claimedOwner, OUR_ANNOTATIONS } from './ownership.ts'
 import { isStranger } from './strangers.ts'
 
 export interface LiveOptions {
@@ -77,10 +78,36 @@ export function createLive({ client, onChange, onRegained, onProblem }: LiveOpti
 /** Drops what no decision needs: our own and the status' managed fields are most of an object's size, and only a Deployment's status is read. */
 export function slim({ status, ...object }: KubeObject): KubeObject {
   const { managedFields, ...metadata } = object.metadata
-  const entries = (managedFields ?? []).flatMap((entry) => {
+  const entries = (managedFields ?? []).flatMap((entry): readonly ManagedFieldsEntry[] => {
     if (entry.manager === FIELD_MANAGER && entry.operation === 'Apply') return [{ manager: FIELD_MANAGER, operation: 'Apply' as const }]
     return isStranger(entry) ? [entry] : []
   })
+  if (claimedOwner(object) === undefined && !entries.some(({ manager }) => manager === FIELD_MANAGER))
+    return withoutContent(object, entries)
   const kept: KubeObject = { ...object, metadata: { ...metadata, managedFields: entries } }
   return object.kind === 'Deployment' ? { ...kept, status } : kept
 }
+
+/** A stranger's object that carries our label: that it is there and whose it is; how much it holds is not the operator's to remember. */
+function withoutContent({ apiVersion, kind, metadata }: KubeObject, entries: readonly ManagedFieldsEntry[]): KubeObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, labels, annotations } = metadata
+  const ours = Object.entries(annotations ?? {}).filter(([annotation]) => OUR_ANNOTATIONS.includes(annotation))
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+      labels: { [OWNER_LABEL]: labels?.[OWNER_LABEL] ?? '' },
+      annotations: Object.fromEntries(ours.map(([annotation, value]) => [annotation, value.slice(0, LONGEST_MARK)])),
+      managedFields: entries.map(({ manager = '', operation }) => ({ manager, ...(operation === undefined ? {} : { operation }) })),
+    },
+  }
+}
+
+/** Ours name two objects. */
+const LONGEST_MARK = 1000

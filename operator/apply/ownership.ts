@@ -20,7 +20,7 @@ export interface Owner {
   readonly label: string
 }
 
-const OUR_ANNOTATIONS = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION, KEPT_TEMPLATE_ANNOTATION]
+export const OUR_ANNOTATIONS: readonly string[] = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION, KEPT_TEMPLATE_ANNOTATION]
 const LABEL_LIMIT = 63
 
 /** A SlimeBoot as owner of what it renders. */
