@@ -2,6 +2,7 @@
  * Why what the pods of a fence call cannot be learned, for fences whose pods Services do not tell of: pods may not be listed, or they
  * are on the network of their node. Looked at now and then, one fence after the other.
  */
+import { after, inBackground } from '../../runtime/callbacks.ts'
 import { isDeepStrictEqual } from 'node:util'
 import { hasCode } from '../../runtime/errors.ts'
 import type { Pod, Pods } from '../mesh/pods.ts'
@@ -83,10 +84,10 @@ export function createUnlearnable({ pods, onChange, now = () => performance.now(
   /** Nothing tells when a right is granted, or a pod replaced. */
   function lookAgainLater(): void {
     if (timer !== undefined) return
-    timer = setTimeout(() => {
+    timer = after(LOOK_AGAIN_MS, 'fences that learn nothing', () => {
       timer = undefined
       for (const [fence, { problem }] of looks) if (problem !== undefined) onChange(fence)
-    }, LOOK_AGAIN_MS).unref()
+    }).unref()
   }
 
   return {
@@ -95,7 +96,7 @@ export function createUnlearnable({ pods, onChange, now = () => performance.now(
       const isOld = known === undefined || !isDeepStrictEqual(known.labels, labels) || now() - known.at >= LOOK_AGAIN_MS
       if (isOld && !waiting.has(fence) && waiting.size < MAX_WAITING) {
         waiting.set(fence, labels)
-        void lookAtAll()
+        inBackground('fences that learn nothing', lookAtAll())
       }
       return known?.problem
     },

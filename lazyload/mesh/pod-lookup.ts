@@ -2,6 +2,7 @@
  * Whose an address is: asked of the API server when somebody wants to know, remembered for a little while. Bounded in memory and in
  * requests for each place, so that who sends made-up addresses from one place slows down nobody in another.
  */
+import { after } from '../../runtime/callbacks.ts'
 import { ApiError } from '../../runtime/errors.ts'
 import { jittered } from '../../runtime/sleep.ts'
 import type { Pod, Pods } from './pods.ts'
@@ -97,10 +98,10 @@ export function createPodLookup({ pods, onAnswer, onAllowed, onProblem, now = ()
     const waits = state.urgent.size + state.later.size > 0 && state.asking.size < IN_FLIGHT
     if (!waits || state.timer !== undefined) return
     const pause = Math.max(state.notBefore - time, ((1 - state.tokens) / PER_SECOND) * 1000, 1)
-    state.timer = setTimeout(() => {
+    state.timer = after(pause, `pods of ${place}`, () => {
       state.timer = undefined
       pump(place, state)
-    }, pause)
+    })
   }
 
   async function request(place: Place, state: PlaceState, address: string, tried: number): Promise<void> {
