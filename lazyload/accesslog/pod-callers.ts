@@ -10,7 +10,7 @@ import type { EntryResult } from './source.ts'
 
 export interface PodCallersOptions {
   readonly lookup: Pick<PodLookup, 'known' | 'ask'>
-  readonly selecting: Pick<SelectingFences, 'of'>
+  readonly selecting: Pick<SelectingFences, 'of' | 'version'>
   /** The hosts of a call, as its caller in this namespace means them. */
   readonly destinationsOf: (entry: LogEntry, namespace: string) => readonly string[]
   /** Whether a fence would learn one of these hosts. */
@@ -46,11 +46,25 @@ export function createPodCallers(options: PodCallersOptions): PodCallers {
   /** Place to address to calls, each once. */
   const waiting = new Map<Place, { size: number; readonly addresses: Map<string, Map<string, Waiting>> }>()
 
+  /** As long as the pod is remembered: a busy pod calls thousands of times a second. */
+  const selected = new WeakMap<Pod, { readonly version: number; readonly fences: readonly string[] }>()
+
+  function fencesOf(pod: Pod): readonly string[] {
+    const found = selected.get(pod)
+    const version = selecting.version()
+    if (found?.version === version) return found.fences
+    const fences = selecting.of(pod.namespace, pod.labels)
+    selected.set(pod, { version, fences })
+    return fences
+  }
+
   /** The fences of the pod, and the hosts that the call teaches them. */
   function lessons(entry: LogEntry, pod: Pod | undefined): readonly (readonly [fence: string, hosts: readonly string[]])[] {
     if (pod === undefined) return []
+    const fences = fencesOf(pod)
+    if (fences.length === 0) return []
     const hosts = destinationsOf(entry, pod.namespace)
-    return selecting.of(pod.namespace, pod.labels).map((fence) => [fence, hosts])
+    return fences.map((fence) => [fence, hosts])
   }
 
   function teach({ entry, alone, count }: Waiting, pod: Pod | undefined): void {

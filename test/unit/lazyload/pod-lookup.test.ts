@@ -129,12 +129,34 @@ test('which of the pods with an address calls: the one that lives, else the one 
   for (const [pods, expected] of cases) assert.equal(callerOf(pods, now)?.name, expected, JSON.stringify(pods))
 })
 
+test('a fence that comes to select the pod learns from its next call, one that does not any more learns nothing', () => {
+  const busy = pod('job')
+  const learned: string[] = []
+  let fences = ['shop/job']
+  let version = 1
+  const callers = createPodCallers({
+    lookup: { known: () => [busy], ask: () => assert.fail('nothing is new') },
+    selecting: { of: () => fences, version: () => version },
+    destinationsOf: ({ authority }) => [authority],
+    isNew: () => false,
+    learn: (fence, hosts) => hosts.forEach((_, host) => learned.push(`${fence} ${host}`)),
+    observe: () => {},
+  })
+  const take = (): void =>
+    callers.take({ directRemote: '10.0.0.1', remote: '', upstreamCluster: '', authority: 'details' }, 'shop', '10.0.0.1', true)
+  take()
+  fences = ['shop/later']
+  version++
+  take()
+  assert.deepEqual(learned, ['shop/job details', 'shop/later details'])
+})
+
 test('calls that wait are bounded for an address and for a place, and each is kept once with its count', () => {
   const counts = new Map<string, number>()
   const learned = new Map<string, number>()
   const callers = createPodCallers({
     lookup: { known: () => undefined, ask: () => true },
-    selecting: { of: (namespace, labels) => [`${namespace}/${labels['app']}`] },
+    selecting: { of: (namespace, labels) => [`${namespace}/${labels['app']}`], version: () => 1 },
     destinationsOf: ({ authority }) => [authority],
     isNew: () => true,
     learn: (fence, hosts) => hosts.forEach((count, host) => learned.set(`${fence} ${host}`, count)),
