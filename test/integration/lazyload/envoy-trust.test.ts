@@ -70,6 +70,16 @@ test('nor does any other header, or a header of the PROXY protocol, name the cal
   assert.deepEqual(await learned('ratings'), [bookinfo.host('details')])
 })
 
+test('a pod that no Service has teaches the fence that selects it with its first call, whatever it forges', async () => {
+  const { client, namespace } = bookinfo
+  await createFence(client, namespace, 'job')
+  await eventually(async () => assert.deepEqual(await learned('job'), []))
+  await using job = await bookinfo.network.createPod({ name: 'job-1', namespace, labels: { app: 'job' } })
+  await bookinfo.call('details:9080', { from: job, headers: { 'x-forwarded-for': bookinfo.productpage.ip } })
+  await eventually(async () => assert.deepEqual(await learned('job'), [bookinfo.host('details')]))
+  assert.equal((await learned('productpage')).includes(bookinfo.host('details')), false)
+})
+
 test('an Envoy that is no global-sidecar is refused, until it becomes one', async () => {
   await using other = await bookinfo.startEnvoy({ name: 'other', labels: { app: 'other' } })
   await bookinfo.call('ratings:9080', { through: other })
