@@ -31,6 +31,7 @@ import {
   startLazyload,
 } from '../../helpers/lazyload.ts'
 import { createNamespace } from '../../helpers/namespace.ts'
+import { putPod } from '../../helpers/pods.ts'
 import { adminClient } from '../../helpers/stage.ts'
 
 const SLOW = { timeout: 30_000 }
@@ -46,6 +47,10 @@ before(async () => {
   ;[steps, parts, forged, hidden, slime, root, tenant] = (await Promise.all(
     names.map(async (name) => await createNamespace(cluster, name)),
   )) as unknown as Seven
+  // without pods a fence is not Ready, whatever its Sidecar is
+  for (const namespace of [steps, parts, forged, hidden, tenant])
+    for (const app of ['web', 'later', 'probe', 'new-1', 'new-2', 'new-3'])
+      await putPod(cluster, { namespace, name: app, ip: '172.20.1.1', labels: { app } })
   proxy = await startFaultProxy(cluster)
   lazyload = await startLazyload(
     { dir: cluster.dir, kubeconfigFor: proxy.kubeconfigFor },
