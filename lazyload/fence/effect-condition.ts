@@ -17,8 +17,8 @@ export function effectCondition(effect: Effect): FenceCondition | undefined {
     case 'pods-unseen':
       return podsUnseen(effect)
     case 'other-revision': {
-      const { revision, ofPods } = effect
-      const said = `The pods are configured by Istio revision ${listed(ofPods)}, which does not read a Sidecar with label istio.io/rev=${revision.name}, so it has no effect.`
+      const { revision, ofPods, all } = effect
+      const said = `The pods ${all ? '' : 'that were looked at '}are configured by Istio revision ${listed(ofPods)}, which does not read a Sidecar with label istio.io/rev=${revision.name}, so it has no effect${all ? '' : ' on them'}.`
       return revision.is === 'unknown'
         ? ready(
             'False',

@@ -13,8 +13,8 @@ export type Effect =
   | { readonly kind: 'no-pods'; readonly labels: Labels; readonly service: { readonly podLabels: Labels } | undefined }
   /** `perhaps`: a Sidecar that takes the pods which it selects too, if there are any. */
   | { readonly kind: 'pods-unseen'; readonly forbidden: boolean; readonly perhaps: SelectingSidecar | undefined }
-  /** No control plane of its pods reads it. */
-  | { readonly kind: 'other-revision'; readonly revision: ResolvedRevision; readonly ofPods: readonly string[] }
+  /** No control plane of its pods reads it; `all`: every pod was looked at. */
+  | { readonly kind: 'other-revision'; readonly revision: ResolvedRevision; readonly ofPods: readonly string[]; readonly all: boolean }
   /** Whether this names a revision or a tag cannot be seen. */
   | { readonly kind: 'unknown-revision'; readonly name: string }
 
@@ -71,7 +71,11 @@ export function createEffectJudge({ pods, before, serviceSelector, revisionOf, r
     )
     if (sure !== undefined) return { effect: { kind: 'shadowed', by: sure, pods: 'all' }, againInMs: Infinity }
 
-    const found = await pods.of(namespace, labels, (answer) => answer.pods?.length === 0 || candidates.length > 0)
+    const found = await pods.of(namespace, labels, {
+      // one is enough where nothing but their being there is asked
+      ...(candidates.length === 0 && revision === undefined ? { limit: 1 } : {}),
+      isOpen: (answer) => answer.pods?.length === 0 || candidates.length > 0,
+    })
     const judged = (effect: Effect): Judged => ({ effect, againInMs: found.againInMs })
     if (found.pods === undefined) return judged({ kind: 'pods-unseen', forbidden: found.forbidden, perhaps: candidates[0] })
     if (found.pods.length === 0) {
@@ -80,7 +84,8 @@ export function createEffectJudge({ pods, before, serviceSelector, revisionOf, r
     }
     const readers = found.pods.filter(reads)
     const otherRevisions = [...new Set(found.pods.filter((pod) => !reads(pod)).flatMap((pod) => pod.revision ?? []))].sort()
-    if (readers.length === 0 && revision !== undefined) return judged({ kind: 'other-revision', revision, ofPods: otherRevisions })
+    if (readers.length === 0 && revision !== undefined)
+      return judged({ kind: 'other-revision', revision, ofPods: otherRevisions, all: !found.more })
 
     const takers = readers.map((pod) => takenBy(candidates, pod))
     const taker = takers.find((each) => each !== undefined)

@@ -27,10 +27,17 @@ export interface Selection {
 }
 
 export interface SelectedPods {
-  /** `isOpen`: what is known now does not settle the matter, so it is asked again soon. Never throws. */
-  readonly of: (namespace: string, labels: Labels, isOpen?: (found: Pick<Selection, 'pods' | 'more'>) => boolean) => Promise<Selection>
+  /** Never throws. */
+  readonly of: (namespace: string, labels: Labels, options?: SelectOptions) => Promise<Selection>
   /** The pods with these labels may have changed: the next question is asked of the API server. */
   readonly expire: (namespace: string, labels: Labels) => void
+}
+
+export interface SelectOptions {
+  /** How many pods to look at: any pod may be as large as the API server takes. Default 5. */
+  readonly limit?: 1 | typeof LIMIT
+  /** What is known now does not settle the matter, so it is asked again soon. Default: that there are no pods. */
+  readonly isOpen?: (found: Pick<Selection, 'pods' | 'more'>) => boolean
 }
 
 export interface SelectedPodsOptions {
@@ -52,7 +59,7 @@ export const PER_POD: ReadonlySet<string> = new Set([
   'batch.kubernetes.io/job-completion-index',
 ])
 
-const LIMIT = 20
+const LIMIT = 5
 const OPEN_MS = 20_000
 const SETTLED_MS = 5 * 60_000
 const FAILED_MS = 10_000
@@ -99,7 +106,7 @@ export function createSelectedPods({ client, now = () => performance.now() }: Se
     }
   }
 
-  async function ask(key: string, namespace: string, labels: Labels, before: Known | undefined): Promise<Known> {
+  async function ask(key: string, namespace: string, labels: Labels, limit: number, before: Known | undefined): Promise<Known> {
     const selector = selectorText(labels)
     const nothing = { namespace, forbidden: false, more: false, at: now() }
     if (selector === undefined) return { ...nothing, pods: [] }
@@ -109,11 +116,11 @@ export function createSelectedPods({ client, now = () => performance.now() }: Se
         namespace,
         labelSelector: selector,
         fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed',
-        limit: LIMIT,
+        limit,
         metadataOnly: true,
         signal: AbortSignal.timeout(PATIENCE_MS),
       })
-      return { namespace, pods: distinct(items.map(selectedPod)), forbidden: false, more: items.length >= LIMIT, at: now() }
+      return { namespace, pods: distinct(items.map(selectedPod)), forbidden: false, more: items.length >= limit, at: now() }
     } catch (error) {
       const forbidden = hasCode(error, 403)
       const retry = { at: now(), retryMs: forbidden ? FORBIDDEN_MS : FAILED_MS }
@@ -125,8 +132,8 @@ export function createSelectedPods({ client, now = () => performance.now() }: Se
   }
 
   return {
-    async of(namespace, labels, isOpen = ({ pods }) => pods?.length === 0) {
-      const key = keyFor(namespace, labels)
+    async of(namespace, labels, { limit = LIMIT, isOpen = hasNone } = {}) {
+      const key = keyFor(namespace, labels, limit)
       const lastsMs = (found: Known): number => {
         if (found.retryMs !== undefined) return found.retryMs
         if (found.pods === undefined || !isOpen(found)) return SETTLED_MS
@@ -134,7 +141,7 @@ export function createSelectedPods({ client, now = () => performance.now() }: Se
       }
       let found: Known | undefined = known.get(key)
       if (found === undefined || now() - found.at >= lastsMs(found)) {
-        const answer = asking.get(key) ?? ask(key, namespace, labels, found)
+        const answer = asking.get(key) ?? ask(key, namespace, labels, limit, found)
         asking.set(key, answer)
         found = await answer
       }
@@ -144,15 +151,21 @@ export function createSelectedPods({ client, now = () => performance.now() }: Se
       return { pods: found.pods, forbidden: found.forbidden, more: found.more, againInMs }
     },
     expire(namespace, labels) {
-      const key = keyFor(namespace, labels)
-      const found = known.get(key)
-      if (found !== undefined) known.set(key, { ...found, at: -Infinity })
+      for (const limit of [1, LIMIT]) {
+        const key = keyFor(namespace, labels, limit)
+        const found = known.get(key)
+        if (found !== undefined) known.set(key, { ...found, at: -Infinity })
+      }
     },
   }
 }
 
-function keyFor(namespace: string, labels: Labels): string {
-  return JSON.stringify([namespace, Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))])
+function hasNone({ pods }: Pick<Selection, 'pods'>): boolean {
+  return pods?.length === 0
+}
+
+function keyFor(namespace: string, labels: Labels, limit: number): string {
+  return JSON.stringify([namespace, limit, Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))])
 }
 
 /** As a label selector of the API; undefined where no pod can have such labels. */
