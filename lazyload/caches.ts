@@ -22,6 +22,7 @@ import {
 } from './kinds.ts'
 import { createConcerned } from './concerned.ts'
 import { createAskedHosts } from './mesh/asked-hosts.ts'
+import { MODULE_ANNOTATION } from './auto-fence/decision.ts'
 import { createEndpointIndex, SERVICE_NAME, slimEndpointSlice } from './mesh/endpoints.ts'
 import { createGlobalSidecars, type GlobalSidecarsOptions, slimCatchAll, slimReadiness } from './mesh/global-sidecars.ts'
 import { createGoneSince } from './mesh/gone-since.ts'
@@ -245,6 +246,7 @@ function slimNamespace(object: KubeObject): KubeObject {
 }
 
 function slimFence(object: KubeObject): KubeObject {
-  const { managedFields: _, annotations: __, ...metadata } = object.metadata
-  return { ...object, metadata }
+  const { managedFields: _, annotations, ...metadata } = object.metadata
+  const module = annotations?.[MODULE_ANNOTATION]
+  return { ...object, metadata: module === undefined ? metadata : { ...metadata, annotations: { [MODULE_ANNOTATION]: module } } }
 }

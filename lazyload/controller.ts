@@ -20,6 +20,7 @@ import { createScope } from './fence/scope.ts'
 import { createSelectingFences } from './fence/selecting.ts'
 import type { SourceProblem } from './fence/status.ts'
 import { createUnlearnable } from './fence/unlearnable.ts'
+import { createServedElsewhere } from './fence/served-elsewhere.ts'
 import type { LazyloadMetrics } from './metrics.ts'
 import type { Finding, QueryProblem } from './prometheus/finding.ts'
 import { createReconcile } from './reconcile.ts'
@@ -53,7 +54,8 @@ export function createController({ config, client, podList, events, log, metrics
   const queue = createWorkQueue({ observer: metrics.queueObserver })
   const ofRevision = createScope(config.revisions, { resolve: (name) => caches.revisions.resolve(name) })
   const inNamespaces = (namespace: string): boolean => namespaces.length === 0 || namespaces.includes(namespace)
-  const inScope = (fence: KubeObject): boolean => inNamespaces(fence.metadata.namespace ?? '') && ofRevision(fence)
+  const isElsewhere = createServedElsewhere(config.servedElsewhere)
+  const inScope = (fence: KubeObject): boolean => inNamespaces(fence.metadata.namespace ?? '') && ofRevision(fence) && !isElsewhere(fence)
   const observations = new Map<string, Observation>()
   const queryProblems = new Map<string, QueryProblem>()
   let askSoon: (key: string) => void = () => {}
@@ -105,6 +107,7 @@ export function createController({ config, client, podList, events, log, metrics
     metrics,
     inNamespaces,
     inScope,
+    isElsewhere,
     observation: (key) => observations.get(key),
     queryProblem: (key) => queryProblems.get(key) ?? podProblem(key),
     samePods: samePods.of,

@@ -66,7 +66,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     log,
     metrics,
     workers: options.workers,
-    namespaces: options.namespaces,
+    namespaces: options.namespaces.length > 0 ? options.namespaces : config.namespaces,
     servedBy: `${options.podNamespace ?? config.slimeNamespace}/${config.name}`,
   })
   const { caches } = controller

@@ -32,6 +32,8 @@ export interface ReconcileOptions {
   readonly metrics: LazyloadMetrics
   readonly inNamespaces: (namespace: string) => boolean
   readonly inScope: (fence: KubeObject) => boolean
+  /** Another module serves it; then it is not in scope. */
+  readonly isElsewhere: (fence: KubeObject) => boolean
   readonly observation: (key: string) => Observation | undefined
   readonly queryProblem: (key: string) => SourceProblem | undefined
   readonly samePods: (key: string) => readonly KubeObject[]
@@ -50,7 +52,21 @@ export interface Reconcile {
 }
 
 export function createReconcile(options: ReconcileOptions): Reconcile {
-  const { config, client, caches, events, log, metrics, inNamespaces, inScope, observation, queryProblem, samePods, servedBy } = options
+  const {
+    config,
+    client,
+    caches,
+    events,
+    log,
+    metrics,
+    inNamespaces,
+    inScope,
+    isElsewhere,
+    observation,
+    queryProblem,
+    samePods,
+    servedBy,
+  } = options
   const { fences, services, routes } = caches
 
   const autoFence = createAutoFence({
@@ -149,7 +165,7 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
         notServed.forget(key)
         return { requeueAfterMs: againInMs }
       }
-      if (!inNamespaces(namespaceOf(key))) return {}
+      if (!inNamespaces(namespaceOf(key)) || isElsewhere(fence)) return { requeueAfterMs: againInMs }
       if (!inScope(fence)) return { requeueAfterMs: soonest(againInMs, await notServed.judge(fence)) }
       notServed.forget(key)
       const result = await reconciler.reconcile(fence)

@@ -6,6 +6,7 @@ import { type ModuleProblem, shown } from './problem.ts'
 import type { Handler } from './prometheus.ts'
 import { type GlobalSidecarMode, type MetricSource, type SaidSettings, SETTINGS, type SettingValues } from './settings.ts'
 import { readSettings } from './setting.ts'
+import type { ServedElsewhere } from './served-elsewhere.ts'
 
 export interface ModuleConfig {
   /** Name of the module. */
@@ -17,6 +18,10 @@ export interface ModuleConfig {
   readonly mode: GlobalSidecarMode
   /** In cluster mode: where the global-sidecar runs, when it is not `slimeNamespace`. */
   readonly clusterGsNamespace: string | undefined
+  /** Fences are served in these namespaces, unless the command line says which; empty: all. */
+  readonly namespaces: readonly string[]
+  /** Fences of these are left to other modules, which came first: the operator says which. */
+  readonly servedElsewhere: readonly ServedElsewhere[]
   /** Fences that are served: all when `names` is empty; `strict` leaves out those without a revision. */
   readonly revisions: { readonly names: readonly string[]; readonly strict: boolean }
   readonly source: MetricSource
@@ -123,6 +128,8 @@ function configOf(values: SettingValues, module: unknown): ModuleConfig {
     slimeNamespace: values.slimeNamespace,
     mode: values.mode,
     clusterGsNamespace: values.clusterGsNamespace,
+    namespaces: values.servedNamespaces,
+    servedElsewhere: values.servedElsewhere,
     revisions: { names: values.revisions, strict: values.strictRevisions },
     source: values.source,
     prometheus: prometheusOf(values),

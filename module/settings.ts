@@ -23,6 +23,7 @@ import {
 import { type ModuleProblem, shown } from './problem.ts'
 import { type Handler, readHandlers } from './prometheus.ts'
 import { readerOf } from './reader.ts'
+import { readServedElsewhere, type ServedElsewhere } from './served-elsewhere.ts'
 import { type SaidOf, type Setting, setting, type Settings, type ValuesOf } from './setting.ts'
 import type { Address } from '../runtime/health-server.ts'
 
@@ -109,6 +110,22 @@ export const SETTINGS = {
     parse: parseAnyList,
     readBy: 'operator',
     means: 'Mode namespace: namespaces of the applications, each of which gets a global-sidecar.',
+  }),
+  servedNamespaces: setting<readonly string[]>({
+    places: ['general.namespaces'],
+    fallback: empty,
+    standard: 'all that the SlimeBoot lists',
+    parse: (value) => parseList(value).map(parseNamespace),
+    readBy: 'both',
+    means: 'Serve fences of these namespaces only; with `type: namespaced` they are among those of `component.globalSidecar.namespace`.',
+  }),
+  servedElsewhere: setting<readonly ServedElsewhere[]>({
+    places: ['general.servedElsewhere'],
+    fallback: [],
+    standard: 'written by the operator',
+    parse: (value, place, problems) => mapsOf(value, place, problems).map(readServedElsewhere),
+    readBy: 'lazyload',
+    means: 'Fences that this module leaves to others: `by` whom, and of which `namespaces` and `revisions`.',
   }),
   dispatches: setting<readonly unknown[]>({
     places: ['fence.dispatches', 'general.dispatches'],

@@ -130,6 +130,7 @@ OPERATOR_OBJECTS='
   rbac.authorization.k8s.io/v1 ClusterRole slime-boot
   rbac.authorization.k8s.io/v1 ClusterRole slime-boot-objects
   rbac.authorization.k8s.io/v1 ClusterRole slime-lazyload
+  rbac.authorization.k8s.io/v1 ClusterRole slime-lazyload-reader
   rbac.authorization.k8s.io/v1 ClusterRole slime-lazyload-leases
   rbac.authorization.k8s.io/v1 ClusterRole slime-global-sidecar-pilot
   rbac.authorization.k8s.io/v1 ClusterRole slimeboot-installer

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { readAssets } from '../operator/assets.ts'
 import { INVENTORY } from '../operator/render/inventory.ts'
 import { installPolicies } from '../operator/rights/install-policies.ts'
-import { BINDER, INSTALLER, LAZYLOAD_LEASES, LAZYLOAD_ROLE, PILOT_ROLE } from '../operator/rights/module-roles.ts'
+import { BINDER, INSTALLER, LAZYLOAD_LEASES, LAZYLOAD_READER, LAZYLOAD_ROLE, PILOT_ROLE } from '../operator/rights/module-roles.ts'
 import { operatorRoles } from '../operator/rights/operator-roles.ts'
 import { roleYaml, toYaml } from '../operator/rights/role-manifest.ts'
 import type { Role } from '../operator/rights/rule.ts'
@@ -27,6 +27,7 @@ export function shippedRoles(): readonly Role[] {
   return [
     ...operatorRoles(renderedTypes(INVENTORY, readAssets('templates'))),
     LAZYLOAD_ROLE,
+    LAZYLOAD_READER,
     LAZYLOAD_LEASES,
     PILOT_ROLE,
     INSTALLER,
@@ -43,7 +44,7 @@ export function deployFiles(): ReadonlyMap<string, string> {
 export function generatedFiles(): ReadonlyMap<string, string> {
   const { namespace, istioNamespace } = DEFAULTS as { readonly namespace: string; readonly istioNamespace: string }
   const defaults = { namespace, istioNamespace }
-  const [cluster, objects, own, lazyload, leases, pilot, installer, binder] = shippedRoles()
+  const [cluster, objects, own, lazyload, reader, leases, pilot, installer, binder] = shippedRoles()
   const roles = (...list: (Role | undefined)[]): string =>
     list.flatMap((role) => (role === undefined ? [] : [roleYaml(role)])).join('---\n')
   const base = new Map(
@@ -58,7 +59,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
       ['cluster-role.yaml', roles(cluster)],
       ['cluster-role-objects.yaml', roles(objects)],
       ['role.yaml', roles(own)],
-      ['cluster-roles-modules.yaml', roles(lazyload, leases, pilot)],
+      ['cluster-roles-modules.yaml', roles(lazyload, reader, leases, pilot)],
       ['cluster-roles-people.yaml', roles(installer, binder)],
       [POLICIES, [...installPolicies(defaults), ...specPolicy(defaults)].map(toYaml).join('---\n')],
       ['kustomization.yaml', kustomization()],

@@ -9,7 +9,17 @@ import { statusOf } from '../fence/fence.ts'
 import { isNotServed } from '../fence/not-served.ts'
 import { slimService } from '../mesh/known-hosts.ts'
 import type { Revisions } from '../mesh/revisions.ts'
-import { CREATED_BY, CREATED_BY_LABEL, type DecisionOptions, isAutoFence, type Verdict, verdictOn } from './decision.ts'
+import {
+  ANY_CONFIGURATION,
+  CREATED_BY,
+  CREATED_BY_LABEL,
+  type DecisionOptions,
+  isAutoFence,
+  isOfOtherModule,
+  MODULE_ANNOTATION,
+  type Verdict,
+  verdictOn,
+} from './decision.ts'
 import { relabelled, revisionToFollow, wantedRevision } from './revision.ts'
 
 export interface AutoFenceOutcome {
@@ -67,20 +77,20 @@ export function createAutoFence(options: AutoFenceOptions) {
   let relabels = 0
 
   /** Undefined: not known yet, because the namespace is not in the cache, or on its way out; its event brings this key back. */
-  function judgeBy(found: KubeObject | undefined, home: KubeObject | undefined): Verdict | undefined {
+  function judgeBy(found: KubeObject | undefined, home: KubeObject | undefined, by: DecisionOptions): Verdict | undefined {
     if (found === undefined || found.metadata.deletionTimestamp !== undefined) return 'unasked'
     if (home === undefined || home.metadata.deletionTimestamp !== undefined) return undefined
-    return verdictOn(found, home, decision)
+    return verdictOn(found, home, by)
   }
 
   /** The cache may be behind, and a fence that is deleted takes with it what it has learned: this is asked before. */
-  async function judgeLive(key: string): Promise<Verdict | undefined> {
+  async function judgeLive(key: string, by: DecisionOptions): Promise<Verdict | undefined> {
     const [home = '', name = ''] = key.split('/')
     const [found, around] = await Promise.all([
       client.get({ type: SERVICE, namespace: home, name }),
       client.get({ type: NAMESPACE, name: home }),
     ])
-    return judgeBy(found === undefined ? undefined : slimService(found), around)
+    return judgeBy(found === undefined ? undefined : slimService(found), around, by)
   }
 
   /** Gives the fence the label of the revision that it is to follow, if it has another: the fence stays, and all that it has learned. */
@@ -102,9 +112,11 @@ export function createAutoFence(options: AutoFenceOptions) {
   async function create(key: string, home: KubeObject): Promise<AutoFenceOutcome> {
     const wanted = wantedRevision(served, revisions, home, undefined)
     if (wanted.kind === 'another') return UNCHANGED
-    const revision = wanted.kind === 'one' ? wanted.name : undefined
+    const fence = newFence(key, wanted.kind === 'one' ? wanted.name : undefined, servedBy)
+    // another module serves it, and makes it
+    if (!inScope(fence)) return UNCHANGED
     try {
-      fences.record(await client.create(SERVICE_FENCE, newFence(key, revision), FIELD_MANAGER))
+      fences.record(await client.create(SERVICE_FENCE, fence, FIELD_MANAGER))
       return { action: 'created' }
     } catch (error) {
       // somebody was faster; or the namespace is on its way out
@@ -118,7 +130,9 @@ export function createAutoFence(options: AutoFenceOptions) {
     async judge(key: string): Promise<AutoFenceOutcome> {
       const fence = fences.get(key)
       const home = namespace(key.slice(0, key.indexOf('/')))
-      const verdict = judgeBy(service(key), home)
+      // what another module's configuration may ask for is not removed because ours does not: the two would make and remove it for ever
+      const by = fence !== undefined && isOfOtherModule(fence, servedBy) ? ANY_CONFIGURATION : decision
+      const verdict = judgeBy(service(key), home, by)
       if (verdict === 'yes' && home !== undefined) {
         if (fence === undefined) return await create(key, home)
         unaskedSince.delete(key)
@@ -135,7 +149,7 @@ export function createAutoFence(options: AutoFenceOptions) {
         const leftMs = since + graceMs - now()
         if (leftMs > 0) return { action: 'unchanged', againInMs: leftMs }
       }
-      const live = await judgeLive(key)
+      const live = await judgeLive(key, by)
       if (live === 'yes' || live === undefined) return { action: 'unchanged', againInMs: Math.max(graceMs, LOOK_AGAIN_MS) }
       const { uid, resourceVersion } = fence.metadata
       await client.remove(refOf(SERVICE_FENCE, fence), { uid, resourceVersion })
@@ -151,9 +165,15 @@ function isTerminating(error: { readonly details: { readonly causes?: readonly {
 }
 
 /** Its Sidecar is for the pods that the Service selects, however they are labelled. */
-function newFence(key: string, revision: string | undefined): KubeObject {
+function newFence(key: string, revision: string | undefined, module: string): KubeObject {
   const [namespace = '', name = ''] = key.split('/')
   const labels = { [CREATED_BY_LABEL]: CREATED_BY, ...(revision === undefined ? {} : { [REVISION_LABEL]: revision }) }
   const { apiVersion, kind } = SERVICE_FENCE
-  return { apiVersion, kind, metadata: { name, namespace, labels }, spec: { enable: true, workloadSelector: { fromService: true } } }
+  const annotations = { [MODULE_ANNOTATION]: module }
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, namespace, labels, annotations },
+    spec: { enable: true, workloadSelector: { fromService: true } },
+  }
 }

@@ -8,10 +8,21 @@ import { matchesSelector } from '../../module/label-selector.ts'
 export const FENCED_LABEL = 'slime.io/serviceFenced'
 export const CREATED_BY_LABEL = 'app.kubernetes.io/created-by'
 export const CREATED_BY = 'fence-controller'
+/** Which module made a fence: `namespace/name` of its Deployment. */
+export const MODULE_ANNOTATION = 'slime.io/created-by-module'
 
 export interface DecisionOptions extends Omit<AutoFenceConfig, 'enabled' | 'graceMs'> {
   /** Namespaces of the system itself, in which nothing is fenced: Istio's, ours, Kubernetes' own. */
   readonly system: ReadonlySet<string>
+}
+
+/** Everything is fenced that any configuration of a module could ask for. */
+export const ANY_CONFIGURATION: DecisionOptions = {
+  defaultFence: true,
+  included: [],
+  excluded: [],
+  selectors: undefined,
+  system: new Set(),
 }
 
 /** `no` is somebody's word, in a label or in the configuration; `unasked` is only that nothing asks for a fence, perhaps for a moment. */
@@ -44,6 +55,11 @@ function isLeftOut(namespace: string, { system, included, excluded }: DecisionOp
 
 function isSelected({ metadata: { labels = {} } }: KubeObject, { selectors }: DecisionOptions): boolean {
   return selectors === undefined || selectors.some((selector) => matchesSelector(selector, labels))
+}
+
+/** True for a fence that labels made on behalf of another module. One without that mark is of 1.0.0 or of nobody: then ours decides. */
+export function isOfOtherModule(fence: KubeObject, module: string): boolean {
+  return (fence.metadata.annotations?.[MODULE_ANNOTATION] ?? module) !== module
 }
 
 /** True for a fence that labels made, as long as it says so: without this label it is the user's, with it ours. */

@@ -9,4 +9,4 @@ export function isProxyAddress(address: string): boolean {
 }
 
 export const FROM_PROXY =
-  "This came through an Istio proxy in lazyload's pod, which hides who sent it. Keep the pod out of the mesh: label its namespace istio-injection=disabled and restart it."
+  'This came through an Istio proxy in lazyload\'s pod, which hides who sent it. Keep the pod out of the mesh: its label sidecar.istio.io/inject must be "false", as the operator renders it.'

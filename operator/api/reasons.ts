@@ -163,6 +163,12 @@ export const WARNING_REASONS = {
     means: 'The module listens for access logs on another port than the one logs are sent to.',
     remedy: 'Make the two equal.',
   },
+  FencesShared: {
+    means:
+      'A module would serve fences that another module serves: it leaves them to that one. The module of a SlimeBoot with a global-sidecar comes before one without, then the older SlimeBoot, then the first in the list.',
+    remedy:
+      'Part them by `global.istioRev` (with `strictRev: true` for those that leave fences without a revision to another), or by `general.namespaces`; or remove one of the modules.',
+  },
   NamespacesUnused: {
     means: 'Namespaces are listed, but the mode does not use them.',
     remedy: 'Remove the list, or choose type namespaced.',

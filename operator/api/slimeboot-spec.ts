@@ -125,6 +125,10 @@ export interface SlimeBootSpec {
       readonly passthroughByDefault?: unknown
       /** What calls are learned from: `prometheus` or `accesslog`. Default `prometheus`. Another name of `global.misc.metric_source_type`. */
       readonly metricSourceType?: unknown
+      /** Serve fences of these namespaces only; with `type: namespaced` they are among those of `component.globalSidecar.namespace`. Default all that the SlimeBoot lists. */
+      readonly namespaces?: unknown
+      /** Fences that this module leaves to others: `by` whom, and of which `namespaces` and `revisions`. Default written by the operator. */
+      readonly servedElsewhere?: unknown
       /** Mode cluster: namespace of the global-sidecar. Default `spec.namespace`. */
       readonly clusterGsNamespace?: unknown
       /** Time between two rounds of queries, a day at most. Default `30s`. */

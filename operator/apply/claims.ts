@@ -138,7 +138,7 @@ export function claimantOf(boot: KubeObject): Claimant {
   return { key: keyOf(boot), createdAt: boot.metadata.creationTimestamp ?? '' }
 }
 
-function isOlder(a: Claimant, b: Claimant): boolean {
+export function isOlder(a: Claimant, b: Claimant): boolean {
   return a.createdAt < b.createdAt || (a.createdAt === b.createdAt && a.key < b.key)
 }
 

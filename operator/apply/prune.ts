@@ -10,6 +10,7 @@ import { isCatchAll, isGlobalSidecar } from './catch-all.ts'
 import { failureOf, ReconcileError } from './failure.ts'
 import type { Live } from './live.ts'
 import { unreadyDeployment } from './readiness.ts'
+import { rightsInUse } from './rights-in-use.ts'
 
 export interface PruneDependencies {
   readonly client: Client
@@ -37,6 +38,8 @@ const GLOBAL_SIDECAR_PODS = 'app=qz-ingress'
 const POD_POLL_MS = 2000
 /** Pods that do not end in this time do not hold up the rest for ever. */
 const POD_PATIENCE_MS = 120_000
+/** Rights that nobody should have any more are not kept for a Deployment that never rolls out. */
+const RIGHTS_PATIENCE_MS = 120_000
 
 export type Pruner = ReturnType<typeof createPruner>
 
@@ -45,6 +48,8 @@ export function createPruner({ client, live, settleMs, onRemoved, now = () => pe
   /** Per SlimeBoot: when what stands behind its removed catch-alls may go. */
   const settled = new Map<string, number>()
   const patience = new Map<string, number>()
+  /** Per SlimeBoot: when rights go although pods may still use them. */
+  const rightsPatience = new Map<string, number>()
 
   async function removeAll(objects: readonly KubeObject[], deleted: string[], blocked: ReconcileError[]): Promise<void> {
     await Promise.all(
@@ -90,9 +95,15 @@ export function createPruner({ client, live, settleMs, onRemoved, now = () => pe
 
     /**
      * One step of removing `stale`, all of `owner`'s. Called again while `waitMs` is set. `staying`: live global-sidecar
-     * Deployments by namespace that are not stale; there the pods to wait for are those of their previous template.
+     * Deployments by namespace that are not stale; there the pods to wait for are those of their previous template. `modules`: live
+     * Deployments that are not stale; what they still need to write goes when they have rolled out.
      */
-    async prune(owner: string, stale: readonly KubeObject[], staying: ReadonlyMap<string, KubeObject> = new Map()): Promise<PruneResult> {
+    async prune(
+      owner: string,
+      stale: readonly KubeObject[],
+      staying: ReadonlyMap<string, KubeObject> = new Map(),
+      modules: readonly KubeObject[] = [],
+    ): Promise<PruneResult> {
       const deleted: string[] = []
       const blocked: ReconcileError[] = []
       const first = await removeCatchAlls(owner, stale.filter(isCatchAll))
@@ -110,18 +121,32 @@ export function createPruner({ client, live, settleMs, onRemoved, now = () => pe
       settled.delete(owner)
 
       const last = behind.filter(isAfterPods)
-      for (const group of inRemovalOrder(behind.filter((object) => !isAfterPods(object)))) await removeAll(group, deleted, blocked)
+      const rights = rightsInUse(behind, modules)
+      const free = behind.filter((object) => !isAfterPods(object) && !rights.bindings.includes(object))
+      for (const group of inRemovalOrder(free)) await removeAll(group, deleted, blocked)
       const waiting = await podsLeft(owner, [...new Set(last.map((object) => object.metadata.namespace ?? ''))].sort(), staying)
       if (waiting !== undefined) return { deleted: deleted.sort(), blocked, waitMs: POD_POLL_MS, waitingFor: waiting }
       await removeAll(last, deleted, blocked)
       patience.delete(owner)
+      if (rights.bindings.length > 0 && !isOver(rightsPatience, owner, RIGHTS_PATIENCE_MS))
+        return { deleted: deleted.sort(), blocked, waitMs: POD_POLL_MS, waitingFor: `${rights.by.join(', ')} to roll out` }
+      rightsPatience.delete(owner)
+      await removeAll(rights.bindings, deleted, blocked)
       return { deleted: deleted.sort(), blocked }
     },
 
     forget(owner: string): void {
       settled.delete(owner)
       patience.delete(owner)
+      rightsPatience.delete(owner)
     },
+  }
+
+  /** Whether `ms` have passed since this was asked first. */
+  function isOver(since: Map<string, number>, owner: string, ms: number): boolean {
+    const until = since.get(owner) ?? now() + ms
+    since.set(owner, until)
+    return now() > until
   }
 
   async function podsLeft(

@@ -12,11 +12,12 @@ import { withFieldsTaken } from '../apply/helm/managed-fields.ts'
 import type { Plan } from '../apply/plan.ts'
 import { compile } from '../controller/compile.ts'
 import { createFactReader } from '../controller/facts.ts'
+import { withEarlier } from '../controller/module-scopes.ts'
 import { readDefaults } from '../defaults-file.ts'
 import { defaultsOption, fileOption, namespaceOption, printWarnings, readBoots } from './boots.ts'
 import { compareObjects, type FieldChange, short } from './compare.ts'
 import { kubeconfigOption, withClient } from './connect.ts'
-import { readPlan } from './read-cluster.ts'
+import { listBoots, readPlan } from './read-cluster.ts'
 import { colour } from './text.ts'
 
 interface Options {
@@ -64,9 +65,12 @@ export function diffCommand(): Command {
 async function diffFile(client: Client, { filename, namespace, defaults }: Options): Promise<readonly ObjectDiff[]> {
   const operatorDefaults = await readDefaults(defaults)
   const facts = createFactReader(client)
+  // who may not list them sees the difference without the others
+  const boots = await listBoots(client).catch(() => [])
   const all: ObjectDiff[] = []
   for (const boot of await readBoots(filename, namespace)) {
-    const compiled = compile(boot, { facts: await facts.read(boot), ...(operatorDefaults === undefined ? {} : { operatorDefaults }) })
+    const known = withEarlier(await facts.read(boot), boot, boots, operatorDefaults)
+    const compiled = compile(boot, { facts: known, ...(operatorDefaults === undefined ? {} : { operatorDefaults }) })
     printWarnings(boot, compiled.warnings)
     all.push(...(await diffPlan(client, await readPlan(client, boot, compiled))))
   }

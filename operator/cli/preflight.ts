@@ -8,6 +8,7 @@ import { claimantOf, createClaims } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
 import { type Compiled, compile } from '../controller/compile.ts'
 import { createFactReader } from '../controller/facts.ts'
+import { withEarlier } from '../controller/module-scopes.ts'
 import { namespaceProblems, namespaceState } from '../preflight/namespaces.ts'
 import { type Finding, missingKinds, orOk, rightsFindings, versionFindings } from '../preflight/findings.ts'
 import { istioFindings } from '../preflight/istio.ts'
@@ -42,7 +43,10 @@ export function preflightCommand(): Command {
 }
 
 async function preflightFile(client: Client, options: Options): Promise<readonly Finding[]> {
-  const facts = createFactReader(client)
+  const reader = createFactReader(client)
+  // who may not list them is not told what modules of others serve
+  const boots = await listBoots(client).catch(() => [])
+  const facts = { read: async (boot: KubeObject) => withEarlier(await reader.read(boot), boot, boots) }
   const all: Finding[] = []
   for (const boot of await readBoots(options.filename, options.namespace))
     all.push(...(await preflightBoot(client, boot, options.operator, facts)))
@@ -53,7 +57,7 @@ async function preflightBoot(
   client: Client,
   boot: KubeObject,
   operator: string,
-  facts: ReturnType<typeof createFactReader>,
+  facts: Pick<ReturnType<typeof createFactReader>, 'read'>,
 ): Promise<readonly Finding[]> {
   let compiled: Compiled
   try {

@@ -48,7 +48,7 @@ function* compiling(boot: KubeObject, options: CompileOptions): Generator<void, 
   yield
   try {
     if (errors.length > 0) throw new InvalidSpecError(errors)
-    const values = buildValues(boot, defaults)
+    const values = buildValues(boot, { ...defaults, ...(options.facts?.earlier === undefined ? {} : { earlier: options.facts.earlier }) })
     const owner = ownerOf(boot)
     yield
     const manifests = yield* rendering(values)

@@ -21,6 +21,7 @@ import { createCompiler } from './compile.ts'
 import { createFactReader } from './facts.ts'
 import { createLettingGo } from './fences/letting-go.ts'
 import { createFinalizer } from './finalizer.ts'
+import { createModuleScopes } from './module-scopes.ts'
 import { createOrphans } from './orphans.ts'
 import type { Outcome } from './outcome.ts'
 import { createReconciler } from './reconciler.ts'
@@ -65,6 +66,7 @@ export function createController(options: ControllerOptions) {
   const seesAll = selector === undefined && watchNamespaces.length === 0
 
   const boots = createSlimeBoots({ client, watchNamespaces, selector, onChange: onBootChange, onProblem })
+  const moduleScopes = createModuleScopes({ get: boots.get, operatorDefaults })
   const live = createLive({ client, onChange: onObjectChange, onRegained: enqueueAll, onProblem })
   const contests = createContests()
   const facts = createFactReader(client, options.operatorNamespace)
@@ -95,6 +97,7 @@ export function createController(options: ControllerOptions) {
     normalForms,
     compiler,
     facts,
+    moduleScopes,
     enqueue: queue.add,
     onOutcome: (key, outcome) => {
       if (outcome === undefined) preflight.forget(key)
@@ -106,7 +109,8 @@ export function createController(options: ControllerOptions) {
     if (exists) orphans.adopted(key)
     // none, unless its finalizer was taken off by hand
     else for (const object of live.labelled(ownerOfKey(key).label)) noteOrphan(object)
-    if (started && isNews) queue.add(key)
+    const younger = moduleScopes.change(key)
+    if (started && isNews) for (const each of [key, ...younger]) queue.add(each)
   }
 
   /** The oldest first: of two that want the same it is the one to get it. */

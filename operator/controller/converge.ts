@@ -116,7 +116,12 @@ export async function converge(
   const prunable = plan.stale.filter(
     (object) => !replaced.includes(object) && !retained.includes(object) && !retainedNamespaces.has(object.metadata.namespace ?? ''),
   )
-  const pruned = await dependencies.pruner.prune(compiled.owner.key, prunable, stayingGlobalSidecars(dependencies.live, plan))
+  const pruned = await dependencies.pruner.prune(
+    compiled.owner.key,
+    prunable,
+    stayingGlobalSidecars(dependencies.live, plan),
+    stayingDeployments(dependencies.live, plan),
+  )
   return result({ ...pruned, deleted: [...removed.deleted, ...pruned.deleted] }, waiting)
 
   function result(prune: PruneResult, closed: readonly string[]): Convergence {
@@ -149,8 +154,12 @@ async function letGoOfFences(lettingGo: LettingGo, boot: KubeObject, plan: Plan)
 
 /** Live global-sidecars that stay, by namespace. */
 function stayingGlobalSidecars(live: Live, plan: Plan): ReadonlyMap<string, KubeObject> {
-  const deployments = plan.steps.filter(({ desired }) => isGlobalSidecar(desired)).flatMap(({ desired }) => live.get(desired) ?? [])
+  const deployments = stayingDeployments(live, plan).filter(isGlobalSidecar)
   return new Map(deployments.map((deployment) => [deployment.metadata.namespace ?? '', deployment]))
+}
+
+function stayingDeployments(live: Live, plan: Plan): readonly KubeObject[] {
+  return plan.steps.filter(({ desired }) => desired.kind === 'Deployment').flatMap(({ desired }) => live.get(desired) ?? [])
 }
 
 async function makePlan(

@@ -1,4 +1,5 @@
 /** What a template sees: values of one install, module or global-sidecar. Absent values are null, so that an undefined one is always a mistake. */
+import { accessLogCluster, receiversIn } from './access-log.ts'
 import { FORWARD_CLUSTERS, FORWARDING, FROM_1_20 } from './forwarding.ts'
 import type { DispatchValues, GlobalSidecarPlace, GlobalSidecarValues, ModuleValues, Values, WormholePort } from '../spec/values.ts'
 
@@ -14,13 +15,15 @@ export interface Context {
 export type Unit =
   | { readonly kind: 'install' }
   | { readonly kind: 'module'; readonly module: ModuleValues }
+  | { readonly kind: 'moduleNamespace'; readonly module: ModuleValues; readonly place: { readonly namespace: string } }
   | { readonly kind: 'globalSidecar'; readonly place: GlobalSidecarPlace }
 
 /** Context of the templates of one unit. */
 export function contextOf(values: Values, unit: Unit, checksum: string | null): Context {
   const { namespace, controller, shape } = values
   const shared = { namespace, controller, stock: shape === 'stock', checksum }
-  if (unit.kind === 'module') return { ...shared, module: unit.module }
+  if (unit.kind === 'module') return { ...shared, module: unit.module, servedNamespaces: unit.module.namespaces?.join(',') ?? null }
+  if (unit.kind === 'moduleNamespace') return { ...shared, module: unit.module, place: unit.place }
   if (unit.kind === 'install') return { ...shared, pilot: values.pilot ?? null }
   return {
     ...shared,
@@ -33,15 +36,12 @@ export function contextOf(values: Values, unit: Unit, checksum: string | null): 
     allowedVhosts: ALLOWED_VHOSTS,
     blockedVhost: BLOCKED_VHOST,
     globalSidecar: globalSidecarContext(values.globalSidecar),
-    accessLog: values.accessLog ?? null,
-    accessLogKeepalive: shape === 'stock' ? { connection_keepalive: ACCESS_LOG_KEEPALIVE } : {},
+    accessLogs: receiversIn(values, unit.place.namespace),
+    accessLogClusters: receiversIn(values, unit.place.namespace).map((receiver) => accessLogCluster(receiver, shape)),
     // The tutorial puts it beside the catch-all; a selector works from there too, but only one namespace needs it.
     accessLogNamespace: shape === 'stock' ? unit.place.namespace : unit.place.filterNamespace,
   }
 }
-
-/** Without it Envoy goes on sending to a pod that vanished with its node until the kernel gives up, after a quarter of an hour. */
-const ACCESS_LOG_KEEPALIVE = { interval: '10s', timeout: '5s' }
 
 /** Whether a call to an unknown host goes on to where it was going (forwarding.ts). */
 function forwards({ shape, globalSidecar }: Values): boolean {

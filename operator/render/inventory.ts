@@ -1,6 +1,7 @@
 /** The table of templates: once per install, module or global-sidecar; under which condition; in which wave (design 5 and 7, behaviour 8). */
 import { LAZYLOAD_CLUSTER_ROLE } from '../spec/defaults.ts'
 import type { Values } from '../spec/values.ts'
+import { receiversIn } from './access-log.ts'
 import type { Unit } from './context.ts'
 import type { Wave } from './manifest.ts'
 
@@ -24,12 +25,20 @@ const withPilot = (values: Values): boolean => values.pilot !== undefined && val
 /** A module with a role of its own has all its rights there. */
 const electsLeader = (_: Values, unit: Unit): boolean =>
   unit.kind === 'module' && !unit.module.bundleItem && unit.module.clusterRole === LAZYLOAD_CLUSTER_ROLE
-const withAccessLog = (values: Values): boolean => values.accessLog !== undefined
+/** It writes in single namespaces, and reads in all. */
+const isConfined = (_: Values, unit: Unit): boolean =>
+  (unit.kind === 'module' || unit.kind === 'moduleNamespace') &&
+  unit.module.namespaces !== undefined &&
+  unit.module.clusterRole === LAZYLOAD_CLUSTER_ROLE
+const isEverywhere = (values: Values, unit: Unit): boolean => !isConfined(values, unit)
+const withAccessLog = (values: Values, unit: Unit): boolean =>
+  unit.kind === 'globalSidecar' && receiversIn(values, unit.place.namespace).length > 0
 
 /** In the order in which they appear within a unit; a ConfigMap comes before the Deployment that needs its checksum. */
 export const INVENTORY: readonly TemplateEntry[] = [
   { template: 'module/service-account.yaml.hbs', per: 'module', wave: 1, when: (values) => values.controller.createServiceAccount },
-  { template: 'module/cluster-role-binding.yaml.hbs', per: 'module', wave: 1 },
+  { template: 'module/cluster-role-binding.yaml.hbs', per: 'module', wave: 1, when: isEverywhere },
+  { template: 'module/cluster-role-binding-reader.yaml.hbs', per: 'module', wave: 1, when: isConfined },
   { template: 'module/role-binding.yaml.hbs', per: 'module', wave: 1, when: electsLeader },
   { template: 'module/config-map.yaml.hbs', per: 'module', wave: 2 },
   { template: 'module/service.yaml.hbs', per: 'module', wave: 2 },
@@ -40,6 +49,8 @@ export const INVENTORY: readonly TemplateEntry[] = [
     when: (_, unit) => unit.kind === 'module' && !unit.module.bundleItem,
     checksumOf: 'module/config-map.yaml.hbs',
   },
+
+  { template: 'module/role-binding-namespace.yaml.hbs', per: 'moduleNamespace', wave: 1, when: isConfined },
 
   { template: 'pilot/service-account.yaml.hbs', per: 'install', wave: 1, when: withPilot },
   { template: 'pilot/cluster-role-binding.yaml.hbs', per: 'install', wave: 1, when: withPilot },
@@ -79,10 +90,13 @@ export const INVENTORY: readonly TemplateEntry[] = [
   { template: 'global-sidecar/envoy-filter-to-global-sidecar.yaml.hbs', per: 'globalSidecar', wave: 4, catchAll: true },
 ]
 
-/** What the templates of these values are rendered for: each module, the install itself, each global-sidecar. */
+/** What the templates of these values are rendered for: each module and the namespaces that it serves, the install itself, each global-sidecar. */
 export function unitsOf(values: Values): readonly Unit[] {
   return [
-    ...values.modules.map((module): Unit => ({ kind: 'module', module })),
+    ...values.modules.flatMap((module): readonly Unit[] => [
+      { kind: 'module', module },
+      ...(module.namespaces ?? []).map((namespace): Unit => ({ kind: 'moduleNamespace', module, place: { namespace } })),
+    ]),
     { kind: 'install' },
     ...values.globalSidecars.map((place): Unit => ({ kind: 'globalSidecar', place })),
   ]

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { type KubeObject, identityOf, objectId } from '../../runtime/object.ts'
 import { inOneGo } from '../../runtime/turns.ts'
 import { readAssets } from '../assets.ts'
+import { listedNamespaces } from '../spec/modules.ts'
 import type { Values } from '../spec/values.ts'
 import { type Unit, contextOf } from './context.ts'
 import { createEngine, fileOf } from './engine.ts'
@@ -72,9 +73,14 @@ function catchAllOf(values: Values, unit: Unit): CatchAll | undefined {
 }
 
 function namespaceFieldOf(values: Values, unit: Unit, { metadata }: KubeObject): string {
+  if (unit.kind === 'moduleNamespace') return servedNamespaceField(values, unit.module.name, unit.place.namespace)
   if (unit.kind !== 'globalSidecar') return 'spec.namespace'
   if (values.mode === 'cluster') return metadata.namespace === unit.place.namespace ? 'spec.namespace' : 'spec.istioNamespace'
   return `spec.component.globalSidecar.namespace[${values.globalSidecars.indexOf(unit.place)}]`
+}
+
+function servedNamespaceField(values: Values, module: string, namespace: string): string {
+  return listedNamespaces(values.raw).find(({ name }) => name === namespace)?.path ?? `spec.module[name=${module}].general.namespaces`
 }
 
 function mustBeUnique(manifests: readonly Manifest[]): void {

@@ -52,6 +52,9 @@ const podSettings = (origin: string): Rule[] =>
 
 const moduleName = ({ metadata }: KubeObject): string => `spec.module[name=${metadata.name}]`
 const MODULE_NAME: Rule = made('metadata.name', (_, object) => `${moduleName(object)}.name`)
+/** The name is `<module>.<namespace>`. */
+const moduleOfName = ({ metadata }: KubeObject): string => `spec.module[name=${metadata.name.split('.')[0]}]`
+const MODULE_OF_NAME: Rule = made('metadata.name', (_, object) => `${moduleOfName(object)}.name`)
 const WORMHOLE_PORT = 'spec.module[].fence.wormholePort'
 
 const globalSidecarPods: readonly Rule[] = [
@@ -67,6 +70,8 @@ const globalSidecarPods: readonly Rule[] = [
 const RULES: Readonly<Record<string, readonly Rule[]>> = {
   'module/service-account.yaml.hbs': [MODULE_NAME],
   'module/cluster-role-binding.yaml.hbs': [MODULE_NAME, made('roleRef', (_, object) => `${moduleName(object)}.clusterRole`)],
+  'module/cluster-role-binding-reader.yaml.hbs': [MODULE_OF_NAME],
+  'module/role-binding-namespace.yaml.hbs': [MODULE_OF_NAME, made('roleRef', (_, object) => `${moduleOfName(object)}.clusterRole`)],
   'module/role-binding.yaml.hbs': [MODULE_NAME],
   'module/config-map.yaml.hbs': [MODULE_NAME, made('data', (_, object) => moduleName(object))],
   'module/service.yaml.hbs': [

@@ -1,7 +1,15 @@
 /** Roles of what a SlimeBoot installs, and of the people who write SlimeBoots. They ship with the operator; it binds them, it cannot make or change any. */
 import { SLIMEBOOT } from '../api/kinds.ts'
 import { groupOf } from '../../runtime/object.ts'
-import { BINDER_ROLE, INSTALL_VERB, INSTALLER_ROLE, LAZYLOAD_CLUSTER_ROLE, LAZYLOAD_LEASES_ROLE, PILOT_CLUSTER_ROLE } from './names.ts'
+import {
+  BINDER_ROLE,
+  INSTALL_VERB,
+  INSTALLER_ROLE,
+  LAZYLOAD_CLUSTER_ROLE,
+  LAZYLOAD_LEASES_ROLE,
+  LAZYLOAD_READER_ROLE,
+  PILOT_CLUSTER_ROLE,
+} from './names.ts'
 import { type Role, type Rule, rule } from './rule.ts'
 
 /** The EnvoyFilter that sends unknown hosts to a global-sidecar (templates/global-sidecar). */
@@ -26,7 +34,8 @@ export const OLDER_IMAGES: readonly Rule[] = [
  */
 export const LAZYLOAD_ROLE: Role = {
   name: LAZYLOAD_CLUSTER_ROLE,
-  description: 'What the lazyload controller needs: it turns ServiceFences into Sidecars and learns from who calls whom.',
+  description:
+    'What the lazyload controller needs: it turns ServiceFences into Sidecars and learns from who calls whom. Bound in each namespace that its SlimeBoot lists, or in the whole cluster where it lists none.',
   rules: [
     rule(FENCES, ['servicefences'], ['list', 'watch'], 'Serve the fences of all namespaces.'),
     rule(FENCES, ['servicefences'], ['create', 'delete'], 'Make and remove the fences that labels of Services and Namespaces ask for.'),
@@ -67,6 +76,19 @@ export const LAZYLOAD_ROLE: Role = {
     rule('', ['events'], ['create'], 'Tell on the fence what happened.'),
     ...OLDER_IMAGES,
   ],
+}
+
+/**
+ * The rules of LAZYLOAD_ROLE without what writes. Hosts, callers and the mesh are everywhere, so they are read everywhere; bound
+ * cluster-wide where LAZYLOAD_ROLE itself is bound in single namespaces.
+ */
+export const LAZYLOAD_READER: Role = {
+  name: LAZYLOAD_READER_ROLE,
+  description: 'What the lazyload controller reads of the whole cluster where it may write in some namespaces only.',
+  rules: LAZYLOAD_ROLE.rules.flatMap((each) => {
+    const verbs = each.verbs.filter((verb) => READ.includes(verb))
+    return verbs.length === 0 ? [] : [{ ...each, verbs }]
+  }),
 }
 
 /** Bound in the namespace of each module: elsewhere Leases lead others. */

@@ -7,6 +7,8 @@ export const OBJECTS_ROLE = 'slime-boot-objects'
 
 /** ClusterRole of lazyload modules. */
 export { LAZYLOAD_CLUSTER_ROLE } from '../spec/defaults.ts'
+/** What the same modules may read in the whole cluster where they may write in the namespaces of their SlimeBoot only. */
+export const LAZYLOAD_READER_ROLE = 'slime-lazyload-reader'
 /** The same modules hold their Leases by it, in their own namespace only, as templates/module/role-binding.yaml.hbs binds it. */
 export const LAZYLOAD_LEASES_ROLE = 'slime-lazyload-leases'
 /** ClusterRole of the global-sidecar's pilot, as templates/pilot/cluster-role-binding.yaml.hbs binds it. */

@@ -19,6 +19,7 @@ import {
 import {
   LAZYLOAD_CLUSTER_ROLE,
   LAZYLOAD_LEASES_ROLE,
+  LAZYLOAD_READER_ROLE,
   OBJECTS_ROLE,
   OPERATOR_NAME,
   OPERATOR_NAMESPACE,
@@ -51,6 +52,7 @@ function clusterRole(types: readonly RenderedType[]): Role {
         ),
       rule(RBAC, ['clusterroles'], ['bind'], 'The roles that may be bound: these and no other.', [
         LAZYLOAD_CLUSTER_ROLE,
+        LAZYLOAD_READER_ROLE,
         LAZYLOAD_LEASES_ROLE,
         PILOT_CLUSTER_ROLE,
       ]),

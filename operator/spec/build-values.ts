@@ -5,6 +5,8 @@ import { dispatchCluster } from './dispatch-cluster.ts'
 import { InvalidSpecError } from './errors.ts'
 import { merge } from './merge.ts'
 import { moduleConfig } from './module-config.ts'
+import { listedNames, namespacesOf } from './module-namespaces.ts'
+import { type EarlierScope, servedElsewhere, type ServedElsewhere } from './module-scope.ts'
 import { resolveMode } from './mode.ts'
 import { nameOf, processOf } from '../../module/element.ts'
 import { parsePort } from '../../module/parse.ts'
@@ -15,7 +17,6 @@ import {
   enabledModules,
   hasFence,
   isForeignItem,
-  listedNamespaces,
   portsOf,
   runBy,
   settingOf,
@@ -25,6 +26,7 @@ import { pruneNulls } from './prune-nulls.ts'
 import { isUpstreamApplication, upstreamRevision } from './upstream.ts'
 import { at, listAt, numberAt, objectAt, textAt, textOrNumberAt } from '../../module/read.ts'
 import type {
+  AccessLogReceiver,
   ControllerValues,
   DispatchValues,
   GlobalSidecarPlace,
@@ -41,6 +43,8 @@ import type {
 export interface ValuesOptions {
   /** The operator's defaults file: over the built-in defaults, under the spec. */
   readonly operatorDefaults?: JsonObject
+  /** Modules of SlimeBoots that come before this one, and serve some of the same fences. */
+  readonly earlier?: readonly EarlierScope[]
 }
 
 /** The spec as values: built-in defaults, then the operator's, then `spec` (merge.ts). A spec that is no object reads as empty. */
@@ -58,9 +62,9 @@ export function buildValues(boot: KubeObject, options: ValuesOptions = {}): Valu
   const istioNamespace = textAt(raw, 'istioNamespace') ?? ''
   const { mode } = resolveMode(raw)
   const ports = mode === 'none' ? [] : wormholePorts(raw)
+  const elsewhere = servedElsewhere(raw, mode, options.earlier)
   const globalSidecars = ports.length === 0 ? [] : places(raw, mode, namespace, istioNamespace)
   const shape = shapeOf(raw)
-  const accessLog = globalSidecars.length === 0 ? undefined : accessLogOf(raw, namespace)
   return {
     boot: { name: boot.metadata.name, namespace: boot.metadata.namespace ?? '' },
     raw,
@@ -71,12 +75,12 @@ export function buildValues(boot: KubeObject, options: ValuesOptions = {}): Valu
     controller: controllerValues(raw),
     modules: enabledModules(raw)
       .filter(({ module }) => !isForeignItem(module))
-      .map(({ module }) => moduleValues(module, raw, mode)),
+      .map(({ module }) => moduleValues(module, raw, mode, elsewhere)),
     ports,
     globalSidecars,
     globalSidecar: globalSidecarValues(raw),
     ...(shape === 'pilot' && globalSidecars.length > 0 ? { pilot: pilotValues(raw) } : {}),
-    ...(accessLog === undefined ? {} : { accessLog }),
+    accessLogs: globalSidecars.length === 0 ? [] : accessLogsOf(raw, namespace, mode),
   }
 }
 
@@ -128,13 +132,20 @@ function logSourceServicePort(raw: JsonObject): number {
   return numberAt(raw, 'service', 'logSourcePort') ?? 8082
 }
 
-function moduleValues(module: JsonObject, raw: JsonObject, mode: Mode): ModuleValues {
+function moduleValues(
+  module: JsonObject,
+  raw: JsonObject,
+  mode: Mode,
+  elsewhere: ReadonlyMap<string, readonly ServedElsewhere[]>,
+): ModuleValues {
+  const namespaces = namespacesOf(module, raw, mode)
   return {
     name: nameOf(module),
     bundleItem: at(module, 'mode') === 'BundleItem',
-    config: moduleConfig(module, raw, mode),
+    config: moduleConfig(module, raw, mode, elsewhere),
     clusterRole: clusterRoleOf(module) ?? '',
     ports: podPorts(raw, runBy(raw, module)),
+    ...(namespaces === undefined ? {} : { namespaces }),
   }
 }
 
@@ -177,8 +188,7 @@ function withPassthrough(dispatches: readonly DispatchValues[], module: JsonObje
 function places(raw: JsonObject, mode: Mode, namespace: string, istioNamespace: string): GlobalSidecarPlace[] {
   if (mode === 'cluster')
     return [{ namespace: textAt({ of: clusterNamespace(raw) ?? null }, 'of') ?? namespace, filterNamespace: istioNamespace }]
-  const namespaces = new Set(listedNamespaces(raw).flatMap(({ name }) => (typeof name === 'string' ? [name] : [])))
-  return [...namespaces].map((each) => ({ namespace: each, filterNamespace: each }))
+  return [...new Set(listedNames(raw))].map((each) => ({ namespace: each, filterNamespace: each }))
 }
 
 function globalSidecarValues(raw: JsonObject): GlobalSidecarValues {
@@ -210,10 +220,21 @@ function pilotValues(raw: JsonObject): PilotValues {
   }
 }
 
-/** Where global-sidecars send their access log: the process of the first enabled module with a fence that learns from it (GAP e). */
-function accessLogOf(raw: JsonObject, namespace: string): Values['accessLog'] {
+/** The one that has always been there; further modules append their name to it. */
+const ACCESS_LOG_CLUSTER = 'lazyload-accesslog-source'
+
+/** Where global-sidecars send their access log: the process of each enabled module with a fence that learns from it. */
+function accessLogsOf(raw: JsonObject, namespace: string, mode: Mode): readonly AccessLogReceiver[] {
   const modules = enabledModules(raw).map(({ module }) => module)
-  const receiver = modules.find((module) => hasFence(module) && settingOf(runBy(raw, module), 'source').value === 'accesslog')
-  if (receiver === undefined) return undefined
-  return { address: `${nameOf(processOf(receiver, modules))}.${namespace}`, port: logSourceServicePort(raw) }
+  const receivers = modules.filter((module) => hasFence(module) && settingOf(runBy(raw, module), 'source').value === 'accesslog')
+  const processes = [...new Map(receivers.map((module) => [nameOf(processOf(module, modules)), module]))]
+  return processes.map(([name, module], index) => {
+    const namespaces = namespacesOf(module, raw, mode)
+    return {
+      cluster: index === 0 ? ACCESS_LOG_CLUSTER : `${ACCESS_LOG_CLUSTER}-${name}`,
+      address: `${name}.${namespace}`,
+      port: logSourceServicePort(raw),
+      ...(namespaces === undefined ? {} : { namespaces }),
+    }
+  })
 }

@@ -1,5 +1,6 @@
 /** What the cluster says that a spec alone cannot: checks that need it are left out where it is not known. */
 import type { DefaultExportTo } from './export-to.ts'
+import type { EarlierScope } from './module-scope.ts'
 
 export interface KubernetesVersion {
   readonly major: number
@@ -15,6 +16,8 @@ export interface ClusterFacts {
   /** Only SlimeBoots in this namespace are honoured: nothing checks the rights of who writes one (Kubernetes before 1.30). */
   readonly honouredNamespace?: string
   readonly kubernetesVersion?: KubernetesVersion
+  /** Modules of SlimeBoots that come before this one, and whose fences it would serve too. */
+  readonly earlier?: readonly EarlierScope[]
 }
 
 /** ValidatingAdmissionPolicy is in every cluster from this version on: https://kubernetes.io/blog/2024/04/24/validating-admission-policy-ga/ */

@@ -9,19 +9,31 @@ import { at, listAt, objectAt, textAt } from '../../module/read.ts'
 import { SETTINGS } from '../../module/settings.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
 import { goJson } from './go-json.ts'
+import type { ServedElsewhere } from './module-scope.ts'
 import { CONTROLLER_MODE, parseMode } from './mode.ts'
 import { allModules, clusterNamespace, enabledModules, runBy, settingOf } from './modules.ts'
 import { podPorts } from './pod-ports.ts'
 import type { Mode } from './values.ts'
 
 /** Data of a module's ConfigMap: `cfg`, and for a bundle `cfg_<name>` of every module that is no bundle itself, enabled or not (spec 8). */
-export function moduleConfig(module: JsonObject, spec: JsonObject, mode: Mode): Record<string, string> {
-  const items = isBundle(module) ? allModules(spec).filter((other) => !isBundle(other.module)) : []
+export function moduleConfig(
+  module: JsonObject,
+  spec: JsonObject,
+  mode: Mode,
+  elsewhere: ReadonlyMap<string, readonly ServedElsewhere[]>,
+): Record<string, string> {
+  const all = allModules(spec)
+  const text = (each: JsonObject): string => {
+    const left = elsewhere.get(all.find((placed) => placed.module === each)?.path ?? '') ?? []
+    const written = configured(each, spec, mode)
+    return `${goJson(normalise(left.length === 0 ? written : withValue(written, SERVED_ELSEWHERE, left as unknown as Json)))}\n`
+  }
+  const items = isBundle(module) ? all.filter((other) => !isBundle(other.module)) : []
   // The enabled module of a name comes last and wins over a disabled one.
   items.sort((a, b) => Number(isEnabled(a.module)) - Number(isEnabled(b.module)))
   return {
-    cfg: text(module, spec, mode),
-    ...Object.fromEntries(items.map((item) => [`cfg_${nameOf(item.module)}`, text(item.module, spec, mode)])),
+    cfg: text(module),
+    ...Object.fromEntries(items.map((item) => [`cfg_${nameOf(item.module)}`, text(item.module)])),
   }
 }
 
@@ -31,9 +43,7 @@ export function configured(module: JsonObject, spec: JsonObject, mode: Mode): Js
   return derived(module, spec, mode).reduce((result, { place, value }) => withValue(result, place, value), module)
 }
 
-function text(module: JsonObject, spec: JsonObject, mode: Mode): string {
-  return `${goJson(normalise(configured(module, spec, mode)))}\n`
-}
+const [SERVED_ELSEWHERE] = SETTINGS.servedElsewhere.places
 
 /** What the operator decides and the program would read otherwise. */
 function derived(module: JsonObject, spec: JsonObject, mode: Mode): readonly { readonly place: string; readonly value: string }[] {

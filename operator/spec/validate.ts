@@ -4,7 +4,7 @@ import { mergedSpec, shapeOf, type ValuesOptions } from './build-values.ts'
 import type { CheckInput, ErrorCheck, WarningCheck } from './checks/check.ts'
 import { controllerPorts, environment, miscSettings, programs, volumeMounts, volumes } from './checks/controller.ts'
 import { clusterNamespaces, meshRoot, modes, namespaceList, pilotNamespace, replicas, revision } from './checks/global-sidecar.ts'
-import { bundleItems, clusterRoles, images, moduleNames, namespaces } from './checks/names.ts'
+import { bundleItems, clusterRoles, images, moduleNames, namespaces, servedNamespaces } from './checks/names.ts'
 import { dispatches, repeatedDomains, wormholePorts } from './checks/ports.ts'
 import {
   hiddenHosts,
@@ -13,6 +13,7 @@ import {
   nothingEnabled,
   pilotTooOld,
   repeatedPorts,
+  sharedFences,
   unknownHosts,
   unlikelyClusters,
   unusedSettings,
@@ -38,6 +39,7 @@ const ERROR_CHECKS: readonly ErrorCheck[] = [
   images,
   moduleNames,
   namespaces,
+  servedNamespaces,
   modes,
   namespaceList,
   meshRoot,
@@ -60,6 +62,7 @@ const ERROR_CHECKS: readonly ErrorCheck[] = [
 ]
 const WARNING_CHECKS: readonly WarningCheck[] = [
   nothingEnabled,
+  sharedFences,
   repeatedPorts,
   noPorts,
   metricSource,

@@ -28,8 +28,19 @@ export interface Values {
   readonly globalSidecar: GlobalSidecarValues
   /** Only with shape `pilot`. */
   readonly pilot?: PilotValues
-  /** Present when the global-sidecars send their access log to a module: `<module>.<M>` and the Service port `service.logSourcePort`. */
-  readonly accessLog?: { readonly address: string; readonly port: number }
+  /** Modules that the global-sidecars send their access log to, in list order; empty where nobody learns from it. */
+  readonly accessLogs: readonly AccessLogReceiver[]
+}
+
+export interface AccessLogReceiver {
+  /** Name of the Envoy cluster. */
+  readonly cluster: string
+  /** `<module>.<M>` */
+  readonly address: string
+  /** The Service port `service.logSourcePort`. */
+  readonly port: number
+  /** Of the module (ModuleValues.namespaces). */
+  readonly namespaces?: readonly string[]
 }
 
 /** Pod settings that the controller's Deployment copies as they are. */
@@ -61,6 +72,8 @@ export interface ModuleValues {
   readonly config: Readonly<Record<string, string>>
   /** ClusterRole that its ServiceAccount is bound to. */
   readonly clusterRole: string
+  /** It serves fences of these namespaces only, and is bound to its role there only; absent: everywhere. */
+  readonly namespaces?: readonly string[]
   /** Of its pod. */
   readonly ports: PodPorts
 }

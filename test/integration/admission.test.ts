@@ -311,8 +311,8 @@ test('however a spec is written, it gets no object into a namespace and no role 
       )
       const bound = desired.map((each) => (each.object['roleRef'] as { name: string } | undefined)?.name)
       assert.ok(
-        // the role for the Lease goes with it, in the module's own namespace only
-        bound.every((role) => role === undefined || role === 'slime-lazyload' || role === 'slime-lazyload-leases'),
+        // what lazyload reads, and in the module's own namespace the role for the Lease, go with it
+        bound.every((role) => role === undefined || ['slime-lazyload', 'slime-lazyload-reader', 'slime-lazyload-leases'].includes(role)),
         `binds ${bound.join()}`,
       )
     }),

@@ -56,8 +56,9 @@ const deletes: readonly (readonly [string, () => ObjectRef])[] = [
   ['EnvoyFilter to-global-sidecar', () => app('EnvoyFilter', 'to-global-sidecar')],
   ['Service of the module', () => home('Service')],
   ['Deployment of the module', () => home('Deployment')],
-  ['ClusterRoleBinding', () => refTo('ClusterRoleBinding', undefined, installation.module)],
+  ['ClusterRoleBinding', () => refTo('ClusterRoleBinding', undefined, `${installation.module}.${installation.home}`)],
   ['RoleBinding', () => home('RoleBinding')],
+  ['RoleBinding of a listed namespace', () => app('RoleBinding', `${installation.module}.${installation.home}`)],
   ['PodDisruptionBudget', () => app('PodDisruptionBudget', 'global-sidecar')],
 ]
 for (const [what, refOf] of deletes) {
@@ -113,7 +114,7 @@ test('takes away a patch that was added to the list of an EnvoyFilter', async ()
 })
 
 for (const [kind, refOf] of [
-  ['ClusterRoleBinding', () => refTo('ClusterRoleBinding', undefined, installation.module)],
+  ['ClusterRoleBinding', () => refTo('ClusterRoleBinding', undefined, `${installation.module}.${installation.home}`)],
   ['RoleBinding', () => home('RoleBinding')],
 ] as const) {
   test(`puts back a ${kind} whose subjects were widened`, async () => {

@@ -146,7 +146,7 @@ test('as its own ServiceAccount the operator repairs what others change, and lea
   )
 
   // a binding to another role is made anew, a scaled Deployment with an autoscaler is left alone
-  const binding = refTo('ClusterRoleBinding', undefined, module)
+  const binding = refTo('ClusterRoleBinding', undefined, `${module}.${home}`)
   const bound = await read(stage, binding)
   await stage.client.remove(binding)
   await stage.eventually(async () => assert.notEqual((await read(stage, binding)).metadata.uid, bound.metadata.uid), SLOW)

@@ -5,10 +5,7 @@ import { render } from '../../operator/render/render.ts'
 import type { Manifest } from '../../operator/render/manifest.ts'
 import { SHAPES, type ShapeOptions, nameOfShape, valuesOf } from '../helpers/shapes.ts'
 
-const BASE = [
-  'ClusterRoleBinding/lazyload',
-  ...['ConfigMap', 'Deployment', 'RoleBinding', 'Service', 'ServiceAccount'].map((kind) => `${kind}/mesh-operator/lazyload`),
-]
+const BASE = ['ConfigMap', 'Deployment', 'RoleBinding', 'Service', 'ServiceAccount'].map((kind) => `${kind}/mesh-operator/lazyload`)
 const PILOT = [
   'ClusterRoleBinding/istio-pilot-slime',
   'ConfigMap/mesh-operator/istio',
@@ -20,8 +17,13 @@ const PILOT = [
 /** The inventory of behaviour 8, with the guard of design 7 and the objects of the stock shape. */
 function expectedObjects({ mode, source, shape }: ShapeOptions): string[] {
   const places = { namespaced: ['default', 'shop'], cluster: ['mesh-operator'], none: [] }[mode]
+  const bindings =
+    mode === 'namespaced'
+      ? ['ClusterRoleBinding/lazyload.mesh-operator', ...places.map((place) => `RoleBinding/${place}/lazyload.mesh-operator`)]
+      : ['ClusterRoleBinding/lazyload']
   return [
     ...BASE,
+    ...bindings,
     ...(shape === 'pilot' ? PILOT : []),
     ...places.flatMap((place) => {
       const filterNamespace = mode === 'cluster' ? 'istio-system' : place

@@ -167,7 +167,7 @@ test('the places are the ones that a SlimeBoot fills', () => {
     'globalSidecar.image',
     'globalSidecar.revision',
     'pilot.image',
-    'accessLog.address',
+    'accessLogs.0.address',
     'ports.0.dispatches.0.name',
     'ports.0.dispatches.0.domains.0',
     'ports.0.dispatches.0.cluster',
@@ -239,7 +239,7 @@ function openTexts(value: unknown, key = ''): unknown {
 
 /** Keys that are left out when their value is empty. */
 function isOptional(path: Path): boolean {
-  return /^(globalSidecar\.(image|revision|priorityClassName))$/.test(path.join('.'))
+  return /^(globalSidecar\.(image|revision|priorityClassName)|modules\.\d+\.namespaces\.0)$/.test(path.join('.'))
 }
 
 /** As it comes from the API server: own keys only, also `__proto__`. */

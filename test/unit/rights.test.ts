@@ -72,7 +72,7 @@ test('the operator may bind just the roles that ship, and change no role', () =>
     [
       {
         resources: ['clusterroles'],
-        resourceNames: ['slime-lazyload', 'slime-lazyload-leases', 'slime-global-sidecar-pilot'],
+        resourceNames: ['slime-lazyload', 'slime-lazyload-reader', 'slime-lazyload-leases', 'slime-global-sidecar-pilot'],
         verbs: ['bind'],
       },
     ],

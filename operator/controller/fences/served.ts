@@ -5,6 +5,7 @@ import { listAt, textAt } from '../../../module/read.ts'
 import { isJsonObject, type JsonObject, type KubeObject } from '../../../runtime/object.ts'
 import { mergedSpec, type ValuesOptions } from '../../spec/build-values.ts'
 import { resolveMode } from '../../spec/mode.ts'
+import { ownNamespaces } from '../../spec/module-namespaces.ts'
 import { enabledModules, portsOf, runBy, settingOf } from '../../spec/modules.ts'
 
 export const REVISION_LABEL = 'istio.io/rev'
@@ -33,7 +34,10 @@ export function serviceOf(boot: KubeObject, options: ValuesOptions = {}): Servic
   const spec = mergedSpec(boot, options)
   const processes = enabledModules(spec).map(({ module }) => ({ name: nameOf(module), runs: runBy(spec, module) }))
   const modules = processes.filter(({ runs }) => isLazyload(runs))
-  const revisions = modules.map(({ runs }) => revisionsOf(runs))
+  const serve = modules.map(({ runs }): Serves => {
+    const [own, ofRevision] = [ownNamespaces(runs), revisionsOf(runs)]
+    return ({ namespace, revision }) => (own.length === 0 || own.includes(namespace)) && ofRevision(revision)
+  })
   const { mode } = resolveMode(spec)
   const listed = new Set(listAt(spec, 'component', 'globalSidecar', 'namespace').map(String))
   const reaches = (namespace: string): boolean => mode !== 'namespaced' || listed.has(namespace)
@@ -41,7 +45,7 @@ export function serviceOf(boot: KubeObject, options: ValuesOptions = {}): Servic
   const hasPorts = enabledModules(spec).some(({ module }) => portsOf(module).entries.length > 0)
   const covers = (namespace: string): boolean => reaches(namespace) && (hasPorts || mode === 'none')
   return {
-    serves: ({ namespace, revision }) => covers(namespace) && revisions.some((serve) => serve(revision)),
+    serves: (place) => covers(place.namespace) && serve.some((serves) => serves(place)),
     reaches,
     catchAllNamespace: (namespace) =>
       mode === 'none' ? undefined : mode === 'cluster' ? (textAt(spec, 'istioNamespace') ?? '') : namespace,

@@ -2,6 +2,7 @@
 import { isJsonObject } from '../../../runtime/object.ts'
 import { imageOf } from '../build-values.ts'
 import { nameOf } from '../../../module/element.ts'
+import { listedNames, ownNamespaces } from '../module-namespaces.ts'
 import { clusterRoleOf, isForeignItem, listedNamespaces } from '../modules.ts'
 import { problem, type Problem, show } from '../problems.ts'
 import { at, textAt } from '../../../module/read.ts'
@@ -60,6 +61,24 @@ export function namespaces({ spec, mode }: CheckInput): Problem[] {
   const list = listed.map(({ path, name }): [string, unknown] => [path, name])
   return [...single, ...list].flatMap(([path, value]) =>
     typeof value === 'string' && LABEL.test(value) ? [] : [problem(path, `${LABEL_WORDS}), got ${show(value)}.`)],
+  )
+}
+
+/** A module of one team beside others: its namespaces are some of those that have a global-sidecar. */
+export function servedNamespaces({ spec, modules, mode }: CheckInput): Problem[] {
+  if (mode !== 'namespaced') return []
+  const listed = new Set(listedNames(spec))
+  return modules.flatMap(({ path, module }) =>
+    ownNamespaces(module).flatMap((name) =>
+      listed.has(name)
+        ? []
+        : [
+            problem(
+              `${path}.general.namespaces`,
+              `has ${show(name)}, which is not in spec.component.globalSidecar.namespace. Add it there, or remove it here.`,
+            ),
+          ],
+    ),
   )
 }
 

@@ -5,6 +5,7 @@ import { GLOBAL_SIDECAR_CLUSTER } from '../dispatch-cluster.ts'
 import { hiddenFrom } from '../export-to.ts'
 import { isLazyload, nameOf } from '../../../module/element.ts'
 import { parsePort } from '../../../module/parse.ts'
+import { describeFences, servedElsewhere } from '../module-scope.ts'
 import { dispatchesOf, hasFence, portsOf, isForeignItem, kindOf, settingOf } from '../modules.ts'
 import { isUpstreamApplication } from '../upstream.ts'
 import { show, warning, type Warning } from '../problems.ts'
@@ -40,6 +41,19 @@ export function noPorts({ modules, mode }: CheckInput): Warning[] {
       'is empty, so no global-sidecar is installed. List the Service ports of the applications.',
     ),
   ]
+}
+
+/** Each fence has one module. */
+export function sharedFences({ spec, mode, facts }: CheckInput): Warning[] {
+  return [...servedElsewhere(spec, mode, facts.earlier)].flatMap(([path, left]) =>
+    left.map(({ by, ...fences }) =>
+      warning(
+        'FencesShared',
+        path,
+        `leaves ${describeFences(fences)} to ${by}, which comes first. Give each module its own global.istioRev (with strictRev: true for those that name none) or its own general.namespaces.`,
+      ),
+    ),
+  )
 }
 
 export function metricSource({ modules, mode }: CheckInput): Warning[] {

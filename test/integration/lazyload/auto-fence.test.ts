@@ -134,3 +134,48 @@ test('defaultFence fences what no label speaks of; managementSelectors and lists
   })
   await fencesAre()
 })
+
+test('a module does not remove what another one fences by its own configuration; what no configuration asks for either of them removes', async () => {
+  await lazyload.stop()
+  const shared = await createNamespace(cluster, 'shared')
+  const byDefault = { ...CONFIG, name: 'by-default', general: { defaultFence: true } }
+  lazyload = await startLazyload(cluster, { namespaces: [shared], config: byDefault, user: 'by-default' })
+  await createService(client, shared, 'web')
+  await createService(client, shared, 'other')
+  for (const name of ['web', 'other']) await eventually(async () => await fenceOf(client, shared, name))
+  const { uid } = (await fenceOf(client, shared, 'web')).metadata
+  {
+    // by its own configuration nothing asks for these fences
+    await using other = await startLazyload(cluster, {
+      namespaces: [shared],
+      config: { ...CONFIG, name: 'by-label', general: { blackNamespaceList: shared } },
+      user: 'by-label',
+    })
+    await other.logs('working')
+    // the one that has looked at everything makes nothing of this label, and sees it
+    await createFence(client, shared, 'seen')
+    await eventually(async () => assert.ok((await fenceOf(client, shared, 'seen')).status !== undefined))
+    await lazyload.stop()
+    await client.mergePatch(
+      { type: SERVICE, namespace: shared, name: 'web' },
+      { metadata: { labels: { touched: 'yes' } } },
+      'kubectl-label',
+    )
+    // its maker is away, and somebody's word holds for every module
+    await client.mergePatch(
+      { type: SERVICE, namespace: shared, name: 'other' },
+      { metadata: { labels: { [FENCED_LABEL]: 'false' } } },
+      'kubectl-label',
+    )
+    await eventually(async () => assert.equal(await client.get({ type: SERVICE_FENCE, namespace: shared, name: 'other' }), undefined))
+    assert.equal((await fenceOf(client, shared, 'web')).metadata.uid, uid)
+    await other.stop()
+  }
+  const deleted = (await cluster.auditEvents()).filter(
+    ({ verb, resource, namespace }) => verb === 'delete' && resource === 'servicefences' && namespace === shared,
+  )
+  assert.deepEqual(
+    deleted.map(({ name }) => name),
+    ['other'],
+  )
+})

@@ -32,6 +32,8 @@ test("the tutorial's accesslog snippet is enough: every other key has its defaul
       slimeNamespace: 'mesh-operator',
       mode: 'namespace',
       clusterGsNamespace: undefined,
+      namespaces: [],
+      servedElsewhere: [],
       revisions: { names: [], strict: false },
       source: 'accesslog',
       prometheus: undefined,

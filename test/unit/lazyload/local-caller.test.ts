@@ -14,7 +14,7 @@ for (const address of ['127.0.0.2', '10.0.0.1', '::2', '::ffff:127.0.0.2', ''])
     assert.match(reasonFor(address) ?? '', /Only from the pod itself/))
 
 test("what comes from the address of Istio's proxy was sent by somebody else, and the answer says how to keep it out", () => {
-  for (const address of ['127.0.0.6', '::ffff:127.0.0.6']) assert.match(reasonFor(address) ?? '', /istio-injection=disabled/)
+  for (const address of ['127.0.0.6', '::ffff:127.0.0.6']) assert.match(reasonFor(address) ?? '', /sidecar\.istio\.io\/inject/)
 })
 
 for (const header of ['x-forwarded-proto', 'x-forwarded-for', 'x-envoy-attempt-count', 'forwarded', 'origin', 'sec-fetch-site'])

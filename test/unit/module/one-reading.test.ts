@@ -159,7 +159,7 @@ test('what the spec says elsewhere reaches the program', () => {
     [config.slimeNamespace, config.istioNamespace, config.mode, config.auxAddress?.port, config.logSource.address.port],
     ['slime-system', 'istio-config', 'cluster', 9191, 9192],
   )
-  assert.ok(values.accessLog !== undefined, 'global-sidecars send their logs')
+  assert.ok(values.accessLogs.length > 0, 'global-sidecars send their logs')
 })
 
 for (const [title, module, parts, path] of [
@@ -234,7 +234,7 @@ function assertSame(values: Values, config: LazyloadConfig): void {
   const said = (key: string): unknown => (raw['global'] as Readonly<Record<string, unknown>> | undefined)?.[key]
   if (said('slimeNamespace') === undefined) assert.equal(config.slimeNamespace, values.namespace)
   if (said('istioNamespace') === undefined) assert.equal(config.istioNamespace, values.istioNamespace)
-  if (values.accessLog !== undefined) assert.equal(config.source, 'accesslog')
+  if (values.accessLogs.length > 0) assert.equal(config.source, 'accesslog')
 }
 
 /** What the program says against this module, one sentence each. */

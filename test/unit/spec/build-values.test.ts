@@ -211,8 +211,8 @@ for (const [parts, enabled] of ENABLED) {
 test('without an enabled module nothing of the components is installed', () => {
   const pilot = { enable: true, image: { repository: 'p' } }
   const component = { globalSidecar: { type: 'cluster', image: { repository: 's' } }, pilot }
-  const { modules, ports, globalSidecars, pilot: installed, accessLog } = valuesOf({ module: [lazyload({ enable: false })], component })
-  assert.deepEqual([modules, ports, globalSidecars, installed, accessLog], [[], [], [], undefined, undefined])
+  const { modules, ports, globalSidecars, pilot: installed, accessLogs } = valuesOf({ module: [lazyload({ enable: false })], component })
+  assert.deepEqual([modules, ports, globalSidecars, installed, accessLogs], [[], [], [], undefined, []])
 })
 
 test('cfg is one line of JSON as Go writes it, unknown keys included, with a final newline', () => {
@@ -247,7 +247,7 @@ test('a module that is enabled by its fence alone is enabled for the controller 
 
 const accesslog = (parts: JsonObject = {}) => lazyload({ global: { misc: { metric_source_type: 'accesslog' } }, ...parts })
 
-test('access logs go to the first enabled module that learns from them and has a fence', () => {
+test('access logs go to every enabled module that learns from them and has a fence, to the first under the name that was always there', () => {
   const module = [
     lazyload({ name: 'a' }),
     accesslog({ name: 'b', enable: false }),
@@ -255,7 +255,14 @@ test('access logs go to the first enabled module that learns from them and has a
     accesslog({ name: 'd' }),
     accesslog({ name: 'e' }),
   ]
-  assert.deepEqual(valuesOf({ module, service: { logSourcePort: 9082 }, namespace: 'slime' }).accessLog, { address: 'd.slime', port: 9082 })
+  const { accessLogs } = valuesOf({ module, service: { logSourcePort: 9082 }, namespace: 'slime' })
+  assert.deepEqual(
+    accessLogs.map(({ cluster, address, port }) => [cluster, address, port]),
+    [
+      ['lazyload-accesslog-source', 'd.slime', 9082],
+      ['lazyload-accesslog-source-e', 'e.slime', 9082],
+    ],
+  )
 })
 
 test('access logs of a BundleItem go to its bundle', () => {
@@ -267,7 +274,10 @@ test('access logs of a BundleItem go to its bundle', () => {
     accesslog({ name: 'item', mode: 'BundleItem' }),
   ]
   const values = valuesOf({ module })
-  assert.equal(values.accessLog?.address, 'bundle.mesh-operator')
+  assert.deepEqual(
+    values.accessLogs.map(({ address }) => address),
+    ['bundle.mesh-operator'],
+  )
   assert.deepEqual(
     values.modules.map(({ name, bundleItem }) => [name, bundleItem]),
     [
@@ -280,8 +290,8 @@ test('access logs of a BundleItem go to its bundle', () => {
 })
 
 test('nobody gets access logs without a global-sidecar, or with Prometheus as source', () => {
-  assert.equal(valuesOf({ module: [accesslog()], component: null }).accessLog, undefined)
-  assert.equal(valuesOf().accessLog, undefined)
+  assert.equal(valuesOf({ module: [accesslog()], component: null }).accessLogs.length, 0)
+  assert.equal(valuesOf().accessLogs.length, 0)
 })
 
 test('a bundle carries the configuration of every module that is no bundle', () => {

@@ -75,7 +75,7 @@ const SETS: readonly (readonly [
 
 for (const [file, expected] of SETS) {
   test(`the tutorial's ${file} is one module ${expected.name}, mode ${expected.mode}`, async () => {
-    const { modules, mode, shape, globalSidecars, pilot, accessLog } = await valuesIn(TUTORIAL, file)
+    const { modules, mode, shape, globalSidecars, pilot, accessLogs } = await valuesIn(TUTORIAL, file)
     assert.deepEqual(
       {
         name: modules.map(({ name }) => name).join(),
@@ -83,7 +83,7 @@ for (const [file, expected] of SETS) {
         shape,
         globalSidecars,
         pilot: pilot !== undefined,
-        accessLog: accessLog?.address,
+        accessLog: accessLogs[0]?.address,
       },
       expected,
     )

@@ -459,7 +459,10 @@ const WARNINGS: readonly WarningCase[] = [
   {
     title: 'a port in two modules',
     parts: { module: [QUIET, lazyload({ name: 'b', fence: { wormholePort: [80] } })] },
-    warnings: [['DuplicatePort', 'module[1].fence.wormholePort[0]']],
+    warnings: [
+      ['FencesShared', 'module[1]'],
+      ['DuplicatePort', 'module[1].fence.wormholePort[0]'],
+    ],
   },
   {
     title: 'access logs without a global-sidecar',
