@@ -29,8 +29,9 @@ import { createGoneSince } from './mesh/gone-since.ts'
 import { serviceOf } from './mesh/host-name.ts'
 import { createKnownHosts, slimService, slimServiceEntry } from './mesh/known-hosts.ts'
 import type { Labels } from './mesh/label-index.ts'
-import { createVirtualServiceIndex, slimVirtualService } from './mesh/virtual-services.ts'
+import { createVirtualServiceIndex, mayLookAtCaller, slimVirtualService } from './mesh/virtual-services.ts'
 import { createRevisions, slimWebhook } from './mesh/revisions.ts'
+import { createNamespaceWideIndex } from './sidecar/namespace-wide.ts'
 import { createSidecarPrecedence } from './sidecar/precedence.ts'
 import { slimSidecar } from './sidecar/writer.ts'
 
@@ -52,6 +53,11 @@ export interface CacheOptions {
   readonly onService: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
   /** Its labels or its existence changed. */
   readonly onNamespace: (name: string) => void
+  /** A Sidecar for all pods of this namespace is another one now. */
+  readonly onNamespaceWide: (namespace: string) => void
+  readonly onServiceEntry: (previous: KubeObject | undefined, current: KubeObject | undefined) => void
+  /** A VirtualService that looks at the caller, or that others delegate to, is another one now. */
+  readonly onCallerRoutes: () => void
   /** Requests for these hosts may be routed otherwise now. */
   readonly onRoutes: (hosts: readonly string[]) => void
   /** A global-sidecar came, went or may have become reachable or not: for this namespace, or for all. */
@@ -69,6 +75,7 @@ export function createCaches(options: CacheOptions) {
   const { client, inScope, onProblem, onRegained } = options
   const endpoints = createEndpointIndex()
   const routes = createVirtualServiceIndex()
+  const namespaceWide = createNamespaceWideIndex()
 
   type OnChange = (previous: KubeObject | undefined, current: KubeObject | undefined, source: ChangeSource) => void
   type Selector = Pick<InformerOptions, 'labelSelector' | 'fieldSelector'>
@@ -98,6 +105,7 @@ export function createCaches(options: CacheOptions) {
       const selectors = precedence.change(previous, current)
       if (selectors.length > 0) options.onPrecedence(namespace, selectors)
       if (source === 'watch') options.onSidecar(keyOf((current ?? previous)!))
+      if (namespaceWide.change(previous, current) !== undefined) options.onNamespaceWide(namespace)
     },
     slimSidecar,
   )
@@ -155,6 +163,7 @@ export function createCaches(options: CacheOptions) {
     (previous, current) => {
       const hosts = routes.change(seen(previous), seen(current))
       if (hosts.length > 0) options.onRoutes(hosts)
+      if ([previous, current].some(mayLookAtCaller)) options.onCallerRoutes()
     },
     slimVirtualService,
   )
@@ -164,6 +173,7 @@ export function createCaches(options: CacheOptions) {
     SERVICE_ENTRY,
     (previous, current) => {
       knownHosts.changeEntry(previous, current)
+      options.onServiceEntry(previous, current)
       options.onExternalHosts([previous, current].flatMap((entry) => (entry?.['hosts'] ?? []) as readonly string[]))
     },
     slimServiceEntry,
@@ -206,6 +216,7 @@ export function createCaches(options: CacheOptions) {
     routes,
     knownHosts,
     askedHosts,
+    namespaceWide,
     endpoints,
     globalSidecars,
     revisions,

@@ -23,6 +23,7 @@ import { createUnlearnable } from './fence/unlearnable.ts'
 import { createServedElsewhere } from './fence/served-elsewhere.ts'
 import type { LazyloadMetrics } from './metrics.ts'
 import type { Finding, QueryProblem } from './prometheus/finding.ts'
+import { createKeeping } from './keep/keeping.ts'
 import { createReconcile } from './reconcile.ts'
 import { selectorOf } from './mesh/known-hosts.ts'
 import { createLabelIndex, type Labels } from './mesh/label-index.ts'
@@ -47,6 +48,8 @@ export interface ControllerOptions {
 
 /** Events that come together are one reconcile. */
 const BATCH_MS = 10
+/** Between fences for which something else is kept. */
+const APART_MS = 1
 
 export type LazyloadController = ReturnType<typeof createController>
 
@@ -61,6 +64,7 @@ export function createController({ config, client, podList, events, log, metrics
   let askSoon: (key: string) => void = () => {}
   let working = false
   let unseen = ''
+  let meshConfig = ''
   let worked = 0
 
   const caches = createCaches({
@@ -75,7 +79,13 @@ export function createController({ config, client, podList, events, log, metrics
     onRevisions,
     onPods,
     onService,
-    onNamespace: (name) => whileWorking(() => concerned.ofNamespace(name)),
+    onNamespace: (name) => {
+      keeping.changeNamespace(name)
+      whileWorking(() => concerned.ofNamespace(name))
+    },
+    onNamespaceWide: (namespace) => whileWorking(() => fencesOf(namespace === keeping.rootNamespace() ? undefined : [namespace])),
+    onServiceEntry: (previous, current) => keeping.changeEntry(previous, current),
+    onCallerRoutes: () => keeping.changeRoutes(),
     onRoutes: (hosts) => whileWorking(() => concerned.byHosts(hosts)),
     onGlobalSidecar: (namespace) =>
       whileWorking(() =>
@@ -86,6 +96,18 @@ export function createController({ config, client, podList, events, log, metrics
     onRegained: lookAround,
   })
   const { fences, services, concerned } = caches
+  const keeping = createKeeping({
+    config,
+    client,
+    log,
+    service: services.get,
+    namespace: (name) => caches.namespaces.get(`/${name}`),
+    routes: () => caches.routes,
+    resolve: caches.knownHosts.resolve,
+    fences: fences.size,
+    onChange: (changed) => working && enqueueApart(fencesOf(changed)),
+    onMeshConfig,
+  })
 
   const labelsOf = (fence: KubeObject): Labels | undefined =>
     isTooLarge(fence)
@@ -113,6 +135,7 @@ export function createController({ config, client, podList, events, log, metrics
     samePods: samePods.of,
     pods,
     servedBy,
+    keeping,
   })
 
   /** Returns the other fences whose Sidecar may depend on what this one is now. */
@@ -149,6 +172,24 @@ export function createController({ config, client, podList, events, log, metrics
     queue.addAfter(key, BATCH_MS)
   }
 
+  /** In these namespaces; undefined: in all. */
+  function fencesOf(changed: readonly string[] | undefined): readonly string[] {
+    const of = changed === undefined ? undefined : new Set(changed)
+    return [...fences.values()].filter(({ metadata }) => of === undefined || of.has(metadata.namespace ?? '')).map(keyOf)
+  }
+
+  /** A write for each of many fences; what is learned meanwhile comes in between. */
+  function enqueueApart(keys: readonly string[]): void {
+    keys.forEach((key, index) => queue.addAfter(key, BATCH_MS + index * APART_MS))
+  }
+
+  function onMeshConfig(): void {
+    const now = `${keeping.unseen() ?? ''} ${keeping.rootNamespace()}`
+    if (now === meshConfig) return
+    meshConfig = now
+    if (working) enqueueApart(fencesOf(undefined))
+  }
+
   /** Before the first reconcile every key is in the queue already. */
   function whileWorking(keys: () => Iterable<string>): void {
     if (working) for (const key of keys()) enqueue(key)
@@ -181,6 +222,7 @@ export function createController({ config, client, podList, events, log, metrics
 
   function onService(previous: KubeObject | undefined, current: KubeObject | undefined): void {
     const key = keyOf((current ?? previous)!)
+    keeping.changeService(previous, current)
     enqueue(key)
     const others = select(key)
     selecting.changeService(key)
@@ -235,7 +277,7 @@ export function createController({ config, client, podList, events, log, metrics
     worked: () => worked,
     /** Opens the watches; they end with `signal`. */
     watch: async (signal: AbortSignal): Promise<void> =>
-      void (await Promise.all([...caches.informers, ...caches.optional].map((informer) => informer.run(signal)))),
+      void (await Promise.all([...[...caches.informers, ...caches.optional].map((informer) => informer.run(signal)), keeping.run(signal)])),
     /** Resolves when every kind is listed, missing or forbidden, or `signal` aborts. */
     async whenSynced(signal: AbortSignal): Promise<void> {
       await Promise.race([Promise.all([...caches.informers, ...caches.optional].map((informer) => informer.whenSynced())), aborted(signal)])
@@ -248,6 +290,7 @@ export function createController({ config, client, podList, events, log, metrics
       const unlisted = caches.needed.filter(({ blind, kindMissing }) => blind() && !kindMissing()).map(({ type }) => resourceName(type))
       if (unlisted.length > 0) log.warn('waiting: nothing is written before these are listed', { resources: unlisted })
       await Promise.race([Promise.all(caches.needed.map((informer) => informer.whenListed())), aborted(signal)])
+      if (!signal.aborted) await Promise.race([keeping.whenSettled(), aborted(signal)])
     },
     /** Reconciles until `signal` aborts and every reconcile in progress has ended. */
     async work(signal: AbortSignal): Promise<void> {

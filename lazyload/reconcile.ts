@@ -16,6 +16,7 @@ import { createNotServed } from './fence/not-served.ts'
 import { createFenceReconciler } from './fence/reconciler.ts'
 import { labelledRevision } from './fence/scope.ts'
 import type { SourceProblem } from './fence/status.ts'
+import type { Keeping } from './keep/keeping.ts'
 import { selectorOf } from './mesh/known-hosts.ts'
 import type { ResolvedRevision } from './mesh/revisions.ts'
 import type { SelectedPods } from './mesh/selected-pods.ts'
@@ -36,6 +37,7 @@ export interface ReconcileOptions {
   readonly isElsewhere: (fence: KubeObject) => boolean
   readonly observation: (key: string) => Observation | undefined
   readonly queryProblem: (key: string) => SourceProblem | undefined
+  readonly keeping: Pick<Keeping, 'of' | 'unseen' | 'rootNamespace'>
   readonly samePods: (key: string) => readonly KubeObject[]
   readonly pods: SelectedPods
   /** This module: `namespace/name`. */
@@ -65,6 +67,7 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
     observation,
     queryProblem,
     samePods,
+    keeping,
     servedBy,
   } = options
   const { fences, services, routes } = caches
@@ -103,6 +106,8 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
     }),
     servedBy,
     hosts: config,
+    keep: { scope: config.keep, of: keeping.of, unseen: keeping.unseen },
+    namespaceWide: (fence) => caches.namespaceWide.of(fence, keeping.rootNamespace()),
     domains: {
       source: config.source,
       absenceMs: config.prometheus?.absenceMs ?? 0,

@@ -4,7 +4,7 @@ import type { AliasRule } from './aliases.ts'
 import type { LabelSelector } from './label-selector.ts'
 import { type ModuleProblem, shown } from './problem.ts'
 import type { Handler } from './prometheus.ts'
-import { type GlobalSidecarMode, type MetricSource, type SaidSettings, SETTINGS, type SettingValues } from './settings.ts'
+import { type GlobalSidecarMode, type KeepScope, type MetricSource, type SaidSettings, SETTINGS, type SettingValues } from './settings.ts'
 import { readSettings } from './setting.ts'
 import type { ServedElsewhere } from './served-elsewhere.ts'
 
@@ -34,6 +34,10 @@ export interface ModuleConfig {
   readonly leaderElection: boolean | undefined
   readonly log: LogConfig
   readonly autoFence: AutoFenceConfig
+  /** On which global-sidecars serve; the ports of the Service `global-sidecar` count where it is there. */
+  readonly ports: readonly number[]
+  /** Which hosts Sidecars keep without their having been learned, where the fence does not say. */
+  readonly keep: KeepScope
   /** In every Sidecar: hosts, or `namespace/*`. */
   readonly stableHosts: readonly string[]
   readonly aliases: readonly AliasRule[]
@@ -158,6 +162,8 @@ function configOf(values: SettingValues, module: unknown): ModuleConfig {
       selectors: selectors.length === 0 ? undefined : selectors,
       graceMs: values.autoFenceGraceMs,
     },
+    ports: values.ports,
+    keep: values.keep,
     stableHosts: values.stableHosts,
     aliases: values.aliases,
     maxIdleMs: values.maxIdleMs,

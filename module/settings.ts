@@ -30,6 +30,8 @@ import type { Address } from '../runtime/health-server.ts'
 /** In the words of the program. */
 export type GlobalSidecarMode = 'namespace' | 'cluster' | 'no'
 export type MetricSource = 'prometheus' | 'accesslog'
+/** Which hosts Sidecars keep: everything that no catch-all can serve, what of it is in the namespace of the fence, nothing. */
+export type KeepScope = 'all' | 'namespace' | 'none'
 
 /** Every spelling of the mode, lower case. YAML 1.1 makes `false` of a bare `no` and `off`. */
 export const MODES: ReadonlyMap<string, GlobalSidecarMode> = new Map([
@@ -44,6 +46,13 @@ export const MODES: ReadonlyMap<string, GlobalSidecarMode> = new Map([
 const SOURCES: ReadonlyMap<string, MetricSource> = new Map([
   ['prometheus', 'prometheus'],
   ['accesslog', 'accesslog'],
+])
+const KEEP: ReadonlyMap<string, KeepScope> = new Map([
+  ['all', 'all'],
+  ['namespace', 'namespace'],
+  ['none', 'none'],
+  // of a bare `no`
+  ['false', 'none'],
 ])
 /** The names of the upstream logger, and winston's. */
 const LEVELS: ReadonlyMap<string, string> = new Map([
@@ -392,6 +401,15 @@ export const SETTINGS = {
     parse: (value, place, problems) => mapsOf(value, place, problems).map(readLabelSelector),
     readBy: 'lazyload',
     means: 'Label selectors; fences by label only in namespaces that one of them selects.',
+  }),
+  keep: setting<KeepScope>({
+    places: ['general.keep'],
+    fallback: 'all',
+    standard: 'all',
+    parse: choiceOf(KEEP, 'all, namespace or none'),
+    readBy: 'lazyload',
+    means:
+      'Which hosts stay in Sidecars though nobody has called them, because the catch-all cannot serve them: `all`, only those of the namespace of the fence (`namespace`), or `none`. `spec.keep` of a fence says it for that fence.',
   }),
   stableHosts: setting<readonly string[]>({
     places: ['general.stableHost'],

@@ -61,7 +61,11 @@ function rowsOf(path: string, schema: CrdSchema): readonly (readonly [string, st
 
 function typeText(schema: CrdSchema): string {
   if (schema['x-kubernetes-int-or-string'] === true) return 'number or text'
-  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${value}\``).join(', ')
+  if (schema.enum !== undefined)
+    return schema.enum
+      .filter((value) => value !== null)
+      .map((value) => `\`${value}\``)
+      .join(', ')
   if (schema.type === 'array') return `list of ${typeText(schema.items ?? {})}`
   if (schema.additionalProperties !== undefined) return `map of ${typeText(schema.additionalProperties)}`
   return schema.type === 'string' ? 'text' : schema.type === 'object' ? 'map' : (schema.type ?? 'anything')

@@ -1,5 +1,8 @@
 /** A ServiceFence as it is stored (spec 1): every field may be absent or null, older controllers wrote other spellings. */
 import type { KubeObject } from '../../runtime/object.ts'
+import type { KeepScope } from '../../module/settings.ts'
+import { isKeepScope } from '../keep/reasons.ts'
+import type { KeptStatus } from './kept.ts'
 
 /** Seconds may come as text: int64 in JSON of protobuf. */
 export interface Timestamp {
@@ -16,6 +19,8 @@ export interface RecyclingStrategy {
 
 export interface FenceSpec {
   readonly enable?: boolean | null
+  /** Which hosts stay without having been learned; absent: as the module says. */
+  readonly keep?: KeepScope | null
   readonly host?: Readonly<Record<string, RecyclingStrategy | null>> | null
   readonly namespaceSelector?: readonly string[] | null
   readonly labelSelector?: readonly { readonly selector?: Readonly<Record<string, string>> | null }[] | null
@@ -59,6 +64,7 @@ export interface FenceStatus {
   /** The module that wrote the conditions last: `namespace/name`. */
   readonly servedBy?: string | null
   readonly hosts?: number
+  readonly kept?: KeptStatus | null
   readonly lastLearned?: string
   readonly domains?: Readonly<Record<string, StoredDomain | null>> | null
   readonly metricStatus?: Readonly<Record<string, string | number | null>> | null
@@ -85,7 +91,13 @@ export function specOf(fence: KubeObject): FenceSpec {
 
 const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
-const PARTS = Object.entries({ host: isMap, namespaceSelector: Array.isArray, labelSelector: Array.isArray, workloadSelector: isMap })
+const PARTS = Object.entries({
+  keep: isKeepScope,
+  host: isMap,
+  namespaceSelector: Array.isArray,
+  labelSelector: Array.isArray,
+  workloadSelector: isMap,
+})
 
 export function statusOf(fence: KubeObject): FenceStatus {
   return fence['status'] ?? {}

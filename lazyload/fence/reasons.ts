@@ -45,6 +45,27 @@ export const FENCE_REASONS = {
       '`Ready` is Unknown: Services, VirtualServices, ServiceEntries, EnvoyFilters called `to-global-sidecar` or EndpointSlices may not be listed, or their kind has vanished. Hosts are only added to Sidecars meanwhile, and no Sidecar is made.',
     remedy: 'Grant `list` and `watch` on what the message names. Where the kind is gone for good, restart lazyload.',
   },
+  SidecarNotCarried: {
+    means:
+      'Not `Ready`: a Sidecar without `workloadSelector`, of the namespace or of the root namespace of the mesh, has a field that cannot be carried into a Sidecar of the fence (an egress listener with `port`, `bind` or `captureMode`). Istio takes one Sidecar for a pod, so there is none of the fence.',
+    remedy: 'Take the field that the message names away, or give that Sidecar a `workloadSelector`, or remove the fence.',
+  },
+  Kept: { means: '`Kept`: hosts that nobody can learn stay in the Sidecar; `status.kept` says which and why.', remedy: 'Nothing.' },
+  KeepsMost: {
+    means: '`Kept`: more than half of the hosts of the mesh stay in the Sidecar, so the fence saves little.',
+    remedy:
+      'See by `status.kept` what they have in common: give ports the prefix `http-` or `appProtocol` where they are HTTP, add wormhole ports, or set `spec.keep: namespace`.',
+  },
+  KeepsNothing: {
+    means: 'Not `Kept`: `spec.keep` or `general.keep` is `none`.',
+    remedy: 'Remove it, or list in `spec.host` what is called by TCP, on other ports, or in a headless way.',
+  },
+  MeshConfigUnseen: {
+    means:
+      "`Kept` is Unknown: Istio's ConfigMap cannot be read, so nobody knows which hosts proxies call themselves (extension providers, tracing). What was known of it stays in the Sidecar.",
+    remedy:
+      'Upgrade the operator, or grant `list` and `watch` on configmaps in the namespace of Istio. Where the mesh has no ConfigMap, list such hosts in `general.stableHost`.',
+  },
   NoService: {
     means: 'Not `Ready`: `spec.workloadSelector.fromService` is true, but no Service of this name selects pods.',
     remedy: 'Create the Service, or name the pods by `spec.workloadSelector.labels`.',

@@ -4,10 +4,14 @@ import { ApiError, hasCode, messageOf } from '../../runtime/errors.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { createTurns } from '../../runtime/turns.ts'
 import type { Result } from '../../runtime/worker.ts'
+import { keptInScope, type KeptHosts } from '../keep/kept-hosts.ts'
+import type { KeepScope } from '../../module/settings.ts'
+import { widestScope } from '../keep/reasons.ts'
 import { FIELD_MANAGER, SIDECAR } from '../kinds.ts'
 import type { Missing } from '../mesh/global-sidecars.ts'
 import type { HostOptions } from '../sidecar/hosts.ts'
-import { constantHosts, sidecarHosts, unionOf } from '../sidecar/hosts.ts'
+import { constantHosts, keptEgress, sidecarHosts, unionOf } from '../sidecar/hosts.ts'
+import { type NamespaceWide, withinLimit } from '../sidecar/namespace-wide.ts'
 import { createRefusedHosts, REFUSED_FOR_MS } from '../sidecar/refused-hosts.ts'
 import { buildSidecar, type Labels, workloadLabels } from '../sidecar/sidecar.ts'
 import type { SidecarOutcome, SidecarWriter } from '../sidecar/writer.ts'
@@ -15,8 +19,9 @@ import { type ComputedDomains, computeDomains, type DomainInput, nothingComputed
 import type { EffectJudge, Judged } from './effect.ts'
 import { domainsOf, type FenceCondition, isEnabled, specOf, statusOf } from './fence.ts'
 import { excessOf } from './limits.ts'
+import type { FenceKeep } from './kept.ts'
 import type { FenceReason } from './reasons.ts'
-import { dependenciesPatch, type SidecarState, type SourceProblem, statusPatch } from './status.ts'
+import { type Carried, dependenciesPatch, type SidecarState, type SourceProblem, statusPatch } from './status.ts'
 import { turnedFalse } from './turned-false.ts'
 import { createStatusWriter } from './status-writer.ts'
 
@@ -42,6 +47,9 @@ export interface FenceReconcilerOptions {
   /** This module: `namespace/name`. */
   readonly servedBy: string
   readonly hosts: HostOptions
+  readonly keep: KeepOptions
+  /** The Sidecar that holds for the pods of this fence while they have none of their own. */
+  readonly namespaceWide: (fence: KubeObject) => NamespaceWide | undefined
   readonly domains: Pick<
     DomainInput,
     | 'source'
@@ -63,6 +71,15 @@ export interface FenceReconcilerOptions {
   /** A condition has become False, or is so for another reason. */
   readonly onFalse?: (fence: KubeObject, condition: FenceCondition) => void
   readonly now?: () => number
+}
+
+export interface KeepOptions {
+  /** Where the fence says nothing. */
+  readonly scope: KeepScope
+  /** For fences of this namespace. */
+  readonly of: (namespace: string) => KeptHosts
+  /** Why it is not known what the mesh configuration names; undefined: it is known. */
+  readonly unseen: () => string | undefined
 }
 
 /** Timers of Node hold at most 24.8 days. */
@@ -88,6 +105,8 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     effectOf,
     servedBy,
     hosts,
+    keep,
+    namespaceWide,
     observation,
     queryProblem,
     onSidecar = () => {},
@@ -139,6 +158,17 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     return { reason: 'NoGlobalSidecar', message: `Nobody sends access logs, because this is missing: ${missing.parts.join(', ')}.` }
   }
 
+  const scopeOf = (fence: KubeObject): KeepScope => specOf(fence).keep ?? keep.scope
+
+  /** What a Sidecar for these fences, whose pods are the same, keeps. */
+  function keptBy(all: readonly KubeObject[], namespace: string): FenceKeep {
+    const scope = widestScope(all.map(scopeOf))
+    const why = keep.unseen()
+    const kept = keptInScope(keep.of(namespace), scope, namespace)
+    if (why === undefined || scope === 'none') return { scope, kept, unseen: why }
+    return { scope, kept: withRemembered(kept, all), unseen: why }
+  }
+
   async function isAccepted(sidecar: KubeObject): Promise<boolean> {
     try {
       await client.apply(SIDECAR, sidecar, { fieldManager: FIELD_MANAGER, dryRun: true })
@@ -153,7 +183,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
     fence: KubeObject,
     computed: ComputedDomains,
     time: number,
-  ): Promise<{ readonly state: SidecarState; readonly error?: ApiError }> {
+  ): Promise<{ readonly state: SidecarState; readonly keep?: FenceKeep; readonly error?: ApiError }> {
     const { name, namespace = '' } = fence.metadata
     try {
       if (!isEnabled(fence)) {
@@ -164,6 +194,22 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         return { state: { kind: 'too-large', excess: computed.excess, hasSidecar: liveHosts(keyOf(fence)).length > 0 } }
       const labels = workloadLabels(name, specOf(fence), serviceLabel, serviceSelector(keyOf(fence)))
       if (labels === undefined) return { state: { kind: 'no-service' } }
+      const wide = namespaceWide(fence)
+      if (wide?.obstacle !== undefined) {
+        // without one of its own the pods have that one, as before there was a fence
+        onSidecar(fence, await sidecars.remove(fence), computed)
+        return { state: { kind: 'not-carried', sidecar: wide.sidecar, field: wide.obstacle } }
+      }
+      const within = (list: readonly string[]): readonly string[] => {
+        if (wide?.hosts === undefined) return list
+        const constant = new Set(constantHosts(namespace, hosts))
+        const limited = withinLimit(
+          list.filter((host) => !constant.has(host)),
+          wide.hosts,
+          namespace,
+        )
+        return [...[...limited].sort(), ...list.filter((host) => constant.has(host))]
+      }
       const [first, ...rest] = samePods(keyOf(fence))
       const holder = first ?? fence
       const accepted = liveHosts(keyOf(holder))
@@ -177,7 +223,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       }
       if (keyOf(holder) !== keyOf(fence)) {
         const held = new Set(accepted)
-        const lacking = sidecarHosts(computed.domains, namespace, hosts).filter((host) => !held.has(host))
+        const lacking = within(sidecarHosts(computed.domains, namespace, hosts)).filter((host) => !held.has(host))
         // its own Sidecar, if it has one, goes only when nothing is lost with it
         if (lacking.length > 0) return { state: { kind: 'sharing', with: holder.metadata.name, lacking } }
         onSidecar(fence, await sidecars.remove(fence), computed)
@@ -186,8 +232,11 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       const others = await computeAll(rest, time)
       const domains = unionOf([computed, ...others].map((each) => each.domains))
       const isIncomplete = hidden.length > 0 || others.some(({ excess }) => excess !== undefined)
-      const sidecarOf = (list: readonly string[]): KubeObject => buildSidecar(fence, labels, list, revisionOf(fence))
-      const wanted = sidecarHosts(domains, namespace, hosts, isIncomplete || missing !== undefined ? accepted : [])
+      const sidecarOf = (list: readonly string[]): KubeObject => buildSidecar(fence, labels, list, revisionOf(fence), wide?.carried)
+      const kept = keptBy([fence, ...rest], namespace)
+      const stay = [...keptEgress(kept.kept.hosts, domains, hosts.stableHosts), ...(isIncomplete || missing !== undefined ? accepted : [])]
+      const unlimited = sidecarHosts(domains, namespace, hosts, stay)
+      const wanted = within(unlimited)
       const { outcome, refused, failure } = await refusedHosts.write(keyOf(fence), wanted, {
         write: async (list) => await sidecars.ensure(fence, sidecarOf(list)),
         accepts: async (list) => await isAccepted(sidecarOf(list)),
@@ -195,12 +244,13 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         constant: constantHosts(namespace, hosts),
       })
       onSidecar(fence, outcome, computed)
-      if (outcome === 'foreign') return { state: { kind: 'foreign' } }
-      if (outcome === 'contested') return { state: { kind: 'contested', ...sidecars.contestOf(fence) } }
-      if (refused.length > 0) return { state: { kind: 'partial', refused, failure } }
-      if (missing !== undefined) return { state: { kind: 'unserved', missing, hasSidecar: true } }
-      if (hidden.length > 0) return { state: { kind: 'unseen', resources: hidden, hasSidecar: true } }
-      return { state: { kind: 'applied', with: rest.map(({ metadata }) => metadata.name) } }
+      const told = (state: SidecarState): { readonly state: SidecarState; readonly keep: FenceKeep } => ({ state, keep: kept })
+      if (outcome === 'foreign') return told({ kind: 'foreign' })
+      if (outcome === 'contested') return told({ kind: 'contested', ...sidecars.contestOf(fence) })
+      if (refused.length > 0) return told({ kind: 'partial', refused, failure })
+      if (missing !== undefined) return told({ kind: 'unserved', missing, hasSidecar: true })
+      if (hidden.length > 0) return told({ kind: 'unseen', resources: hidden, hasSidecar: true })
+      return told({ kind: 'applied', with: rest.map(({ metadata }) => metadata.name), carried: carriedBy(wide, unlimited, wanted) })
     } catch (error) {
       // the cache is behind: its event brings the fence back, and so does the retry
       if (hasCode(error, 409)) throw error
@@ -236,7 +286,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       const key = keyOf(fence)
       const time = now()
       const computed = compute(fence, time)
-      const { state, error } = await applySidecar(fence, computed, time)
+      const { state, keep: kept, error } = await applySidecar(fence, computed, time)
       // the Sidecar is written: it waits for nothing that is only said about it
       const judged = await judgeEffect(fence, state)
       const patch = statusPatch({
@@ -246,6 +296,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         sidecar: state,
         effect: judged?.effect,
         servedBy,
+        keep: isEnabled(fence) ? (kept ?? keptBy([fence], fence.metadata.namespace ?? '')) : undefined,
         queryProblem: logProblem(fence.metadata.namespace ?? '') ?? queryProblem(key),
         now: new Date(time),
       })
@@ -258,6 +309,28 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       return { requeueAfterMs: againInMs === Infinity ? undefined : Math.min(againInMs, MAX_REQUEUE_MS) }
     },
   }
+}
+
+/** What was kept because of the mesh configuration stays while that cannot be read. */
+function withRemembered(kept: KeptHosts, fences: readonly KubeObject[]): KeptHosts {
+  const known = new Set(kept.hosts.map(({ host }) => host))
+  const remembered = fences
+    .flatMap((fence) => statusOf(fence).kept?.hosts ?? [])
+    .filter(({ host, reason }) => reason === 'Provider' && !known.has(host))
+  if (remembered.length === 0) return kept
+  const added = [...new Set(remembered.map(({ host }) => host))].map((host) => ({
+    host,
+    reason: 'Provider' as const,
+    namespace: undefined,
+  }))
+  return { ...kept, hosts: [...kept.hosts, ...added].sort((a, b) => (a.host < b.host ? -1 : 1)) }
+}
+
+function carriedBy(wide: NamespaceWide | undefined, unlimited: readonly string[], wanted: readonly string[]): Carried | undefined {
+  if (wide === undefined) return undefined
+  const left = new Set(wanted.map((host) => host.slice(host.indexOf('/') + 1)))
+  const withheld = wide.hosts === undefined ? [] : unlimited.filter((host) => !left.has(host.slice(host.indexOf('/') + 1)))
+  return { sidecar: wide.sidecar, fields: Object.keys(wide.carried), withheld }
 }
 
 /** When to look again though nothing has changed, milliseconds. */

@@ -7,12 +7,13 @@ import type { ComputedDomains } from './domains.ts'
 import type { Effect } from './effect.ts'
 import { effectCondition, effectNote } from './effect-condition.ts'
 import { type Domains, type FenceCondition, type FenceStatus, isEnabled, statusOf } from './fence.ts'
+import { type FenceKeep, keptCondition, keptStatus } from './kept.ts'
 import { mergePatch } from './merge-patch.ts'
 import type { FenceReason } from './reasons.ts'
 
 /** How it stands with the Sidecar; `failure` is what the API server said, `with` names other fences that select the same pods. */
 export type SidecarState =
-  | { readonly kind: 'applied'; readonly with?: readonly string[] }
+  | { readonly kind: 'applied'; readonly with?: readonly string[]; readonly carried?: Carried | undefined }
   | { readonly kind: 'shared'; readonly with: string }
   | { readonly kind: 'sharing'; readonly with: string; readonly lacking: readonly string[] }
   | { readonly kind: 'partial'; readonly refused: readonly string[]; readonly failure: string }
@@ -21,7 +22,17 @@ export type SidecarState =
   | { readonly kind: 'unserved'; readonly missing: Missing; readonly hasSidecar: boolean }
   | { readonly kind: 'unseen'; readonly resources: readonly string[]; readonly hasSidecar: boolean }
   | { readonly kind: 'too-large'; readonly excess: string; readonly hasSidecar: boolean }
+  /** `sidecar`, `field`: the namespace-wide one, and what of it no other can have. */
+  | { readonly kind: 'not-carried'; readonly sidecar: string; readonly field: string }
   | { readonly kind: 'failed'; readonly reason: string; readonly failure: string }
+
+/** What came from a namespace-wide Sidecar. */
+export interface Carried {
+  readonly sidecar: string
+  readonly fields: readonly string[]
+  /** Hosts that it keeps out. */
+  readonly withheld: readonly string[]
+}
 
 /** What keeps a fence from learning all that its pods call. */
 export interface SourceProblem {
@@ -39,6 +50,8 @@ export interface StatusInput {
   readonly effect?: Effect | undefined
   /** This module: `namespace/name`. */
   readonly servedBy?: string | undefined
+  /** Undefined where there is no Sidecar to be. */
+  readonly keep: FenceKeep | undefined
   /** Why the last query of Prometheus for this fence was not answered in full, or no access log can come. */
   readonly queryProblem: SourceProblem | undefined
   readonly now: Date
@@ -47,9 +60,9 @@ export interface StatusInput {
 /** The patch for `servicefences/status`, or undefined when nothing differs. It holds a resourceVersion if it forgets what was learned. */
 export function statusPatch(input: StatusInput): Readonly<Record<string, unknown>> | undefined {
   const { fence, computed } = input
-  const { observedGeneration, conditions, hosts, lastLearned, domains } = statusOf(fence)
+  const { observedGeneration, conditions, hosts, kept, lastLearned, domains } = statusOf(fence)
   const wanted = statusOfInput(input)
-  const changed = mergePatch({ observedGeneration, conditions, hosts, lastLearned, domains }, wanted)
+  const changed = mergePatch({ observedGeneration, conditions, hosts, kept, lastLearned, domains }, wanted)
   const patch = withServedBy(changed, statusOf(fence).servedBy, input.servedBy)
   if (computed.forgotten.length === 0) return patch === undefined ? undefined : { status: patch }
   return {
@@ -111,18 +124,22 @@ function statusOfInput({
   stableHosts,
   sidecar,
   effect,
+  keep,
   queryProblem,
   now,
 }: StatusInput): Readonly<Record<string, unknown>> {
   const { generation = 0 } = fence.metadata
   const previous = statusOf(fence).conditions ?? []
-  const conditions = [readiness(sidecar, effect), accepted(computed), learning(fence, computed, queryProblem)].map((condition) => {
-    const before = previous.find(({ type }) => type === condition.type)
-    const lastTransitionTime =
-      before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : secondsOf(now)
-    return { ...condition, observedGeneration: generation, lastTransitionTime }
-  })
-  return { observedGeneration: generation, conditions, ...dependenciesOf({ fence, computed, stableHosts }) }
+  const conditions = [readiness(sidecar, effect), accepted(computed), learning(fence, computed, queryProblem), keptOf(keep)].map(
+    (condition) => {
+      const before = previous.find(({ type }) => type === condition.type)
+      const lastTransitionTime =
+        before?.status === condition.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : secondsOf(now)
+      return { ...condition, observedGeneration: generation, lastTransitionTime }
+    },
+  )
+  const keptNow = keep === undefined ? undefined : keptStatus(keep.kept)
+  return { observedGeneration: generation, conditions, kept: keptNow, ...dependenciesOf({ fence, computed, stableHosts }) }
 }
 
 function readiness(sidecar: SidecarState, effect: Effect | undefined): FenceCondition {
@@ -139,7 +156,7 @@ function ready(sidecar: SidecarState): FenceCondition {
         type: 'Ready',
         status: 'True',
         reason: 'SidecarApplied' satisfies FenceReason,
-        message: `The Sidecar holds the dependencies below${sidecar.with === undefined || sidecar.with.length === 0 ? '' : `, and those of ${listed(sidecar.with)}, which select the same pods`}.`,
+        message: `The Sidecar holds the dependencies below${sidecar.with === undefined || sidecar.with.length === 0 ? '' : `, and those of ${listed(sidecar.with)}, which select the same pods`}.${carriedText(sidecar.carried)}`,
       }
     case 'shared':
       return {
@@ -187,6 +204,11 @@ function ready(sidecar: SidecarState): FenceCondition {
         'TooLarge',
         `${sidecar.excess} ${sidecar.hasSidecar ? 'The Sidecar that is there stays as it is.' : 'No Sidecar is made.'}`,
       )
+    case 'not-carried':
+      return not(
+        'SidecarNotCarried',
+        `Sidecar ${sidecar.sidecar} holds for these pods, and a Sidecar of their own would lift what it says in ${sidecar.field}: none is made. Take that field away, or remove the fence.`,
+      )
     case 'no-service':
       return not('NoService', 'spec.workloadSelector.fromService is true, but there is no Service of this name that selects pods.')
     case 'no-crd':
@@ -194,6 +216,18 @@ function ready(sidecar: SidecarState): FenceCondition {
     case 'failed':
       return { type: 'Ready', status: 'False', reason: sidecar.reason, message: sidecar.failure.slice(0, 1000) }
   }
+}
+
+function carriedText(carried: Carried | undefined): string {
+  if (carried === undefined || carried.fields.length + carried.withheld.length === 0) return ''
+  const fields = carried.fields.length === 0 ? '' : ` It has ${carried.fields.join(', ')} of Sidecar ${carried.sidecar}.`
+  return carried.withheld.length === 0 ? fields : `${fields} Sidecar ${carried.sidecar} lets pods reach no ${listed(carried.withheld)}.`
+}
+
+function keptOf(keep: FenceKeep | undefined): FenceCondition {
+  return keep === undefined
+    ? { type: 'Kept', status: 'False', reason: 'Disabled', message: 'spec.enable is not true.' }
+    : keptCondition(keep)
 }
 
 function accepted({ invalid, unknown, excess }: Pick<ComputedDomains, 'invalid' | 'unknown' | 'excess'>): FenceCondition {

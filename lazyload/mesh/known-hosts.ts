@@ -1,6 +1,7 @@
 /** Which hosts the mesh knows: Services, ServiceEntries, VirtualServices. Turns what a caller wrote into a host that a Sidecar can list. */
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { isHostName } from '../../module/names.ts'
+import { exposureOfEntry, exposureOfService } from '../keep/exposure.ts'
 import { CLUSTER_DOMAIN, serviceHost, serviceOf } from './host-name.ts'
 
 /** What follows `svc` in a full name. */
@@ -58,7 +59,7 @@ function hostsOf(entry: KubeObject | undefined): readonly string[] {
   return (entry?.['hosts'] ?? []) as readonly string[]
 }
 
-/** For the cache: only the hosts. */
+/** For the cache: the hosts, and how they are exposed. */
 export function slimServiceEntry(object: KubeObject): KubeObject {
   const { name, namespace = '', uid = '', resourceVersion = '' } = object.metadata
   const { hosts } = (object['spec'] ?? {}) as { readonly hosts?: readonly string[] | null }
@@ -67,6 +68,7 @@ export function slimServiceEntry(object: KubeObject): KubeObject {
     kind: object.kind,
     metadata: { name, namespace, uid, resourceVersion },
     hosts: (hosts ?? []).map((host) => host.toLowerCase()),
+    exposure: exposureOfEntry(object),
   }
 }
 
@@ -81,7 +83,7 @@ function boundedLabels(labels: Readonly<Record<string, string>>): Readonly<Recor
   return Object.fromEntries(kept.map((name) => [name, labels[name]!]))
 }
 
-/** For the cache: labels, selector and addresses. */
+/** For the cache: labels, selector, addresses, and how it is exposed. */
 export function slimService(object: KubeObject): KubeObject {
   const { name, namespace = '', uid = '', resourceVersion = '', labels, deletionTimestamp } = object.metadata
   const { selector, type, clusterIP, clusterIPs } = (object['spec'] ?? {}) as {
@@ -104,6 +106,7 @@ export function slimService(object: KubeObject): KubeObject {
     // an ExternalName Service selects nothing, whatever it says
     selector: type === 'ExternalName' ? undefined : (selector ?? undefined),
     clusterIPs: (clusterIPs ?? [clusterIP ?? '']).filter((address) => address !== ''),
+    exposure: exposureOfService(object),
   }
 }
 

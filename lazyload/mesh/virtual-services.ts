@@ -1,6 +1,7 @@
 /** What VirtualServices say: who asks for a host needs the hosts that it is routed to (spec 2.8). */
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { REVISION_LABEL } from '../kinds.ts'
+import type { ExportTo } from '../keep/visibility.ts'
 import { createPostings } from '../postings.ts'
 import { completeShortName, serviceOf, wildcardsFor } from './host-name.ts'
 
@@ -15,14 +16,29 @@ export interface RoutedHosts {
   readonly destinations: readonly string[]
   /** `namespace/name` of VirtualServices that hold some of the routes. */
   readonly delegates: readonly string[]
+  /** Its own. */
+  readonly namespace: string
+  readonly exportTo: ExportTo
+  /** A match of it looks at who calls, so that nobody else can route for the caller. */
+  readonly byCaller: boolean
 }
 
 interface Destination {
   readonly destination?: { readonly host?: string } | null
 }
 
-interface HttpRoute {
+interface Match {
+  readonly sourceLabels?: object | null
+  readonly sourceNamespace?: string | null
+  readonly gateways?: readonly string[] | null
+}
+
+interface Route {
+  readonly match?: readonly (Match | null)[] | null
   readonly route?: readonly (Destination | null)[] | null
+}
+
+interface HttpRoute extends Route {
   readonly mirror?: { readonly host?: string } | null
   readonly mirrors?: readonly (Destination | null)[] | null
   readonly delegate?: { readonly name?: string; readonly namespace?: string } | null
@@ -32,8 +48,9 @@ interface VirtualServiceSpec {
   readonly hosts?: readonly string[] | null
   readonly gateways?: readonly string[] | null
   readonly http?: readonly (HttpRoute | null)[] | null
-  readonly tcp?: readonly ({ readonly route?: readonly (Destination | null)[] | null } | null)[] | null
-  readonly tls?: readonly ({ readonly route?: readonly (Destination | null)[] | null } | null)[] | null
+  readonly tcp?: readonly (Route | null)[] | null
+  readonly tls?: readonly (Route | null)[] | null
+  readonly exportTo?: readonly string[] | null
 }
 
 /** For the cache: only what is read. A VirtualService for gateways alone routes nothing in a sidecar. */
@@ -53,9 +70,10 @@ export function slimVirtualService(object: KubeObject): KubeObject {
   }
 }
 
-function readVirtualService({ hosts, gateways, http, tcp, tls }: VirtualServiceSpec, namespace: string): RoutedHosts {
+function readVirtualService({ hosts, gateways, http, tcp, tls, exportTo }: VirtualServiceSpec, namespace: string): RoutedHosts {
+  const common = { namespace, exportTo: exportTo ?? undefined }
   if (gateways !== undefined && gateways !== null && gateways.length > 0 && !gateways.includes('mesh'))
-    return { hosts: [], destinations: [], delegates: [] }
+    return { ...common, hosts: [], destinations: [], delegates: [], byCaller: false }
   const complete = (host: string): string => completeShortName(host.toLowerCase(), namespace)
   const destinations = [
     ...[...(http ?? []), ...(tcp ?? []), ...(tls ?? [])].flatMap((route) => (route?.route ?? []).map((to) => to?.destination?.host)),
@@ -68,7 +86,21 @@ function readVirtualService({ hosts, gateways, http, tcp, tls }: VirtualServiceS
     hosts: unique((hosts ?? []).map(complete)),
     destinations: firstOf(unique(destinations.filter(isText).map(complete))),
     delegates: firstOf(unique(delegates.filter(isText))),
+    ...common,
+    byCaller: [...(http ?? []), ...(tcp ?? []), ...(tls ?? [])].some((route) => (route?.match ?? []).some(looksAtCaller)),
   }
+}
+
+function looksAtCaller(match: Match | null): boolean {
+  const { sourceLabels, sourceNamespace, gateways } = match ?? {}
+  return Object.keys(sourceLabels ?? {}).length > 0 || isText(sourceNamespace ?? undefined) || (gateways ?? []).length > 0
+}
+
+/** Itself, or together with those that it delegates to or that delegate to it. */
+export function mayLookAtCaller(virtualService: KubeObject | undefined): boolean {
+  if (virtualService === undefined) return false
+  const { byCaller, delegates, hosts } = routedOf(virtualService)
+  return byCaller || delegates.length > 0 || hosts.length === 0
 }
 
 export interface VirtualServiceIndex {
@@ -79,6 +111,8 @@ export interface VirtualServiceIndex {
   /** Where requests for the services of `namespace` are routed to outside of it; sorted. */
   readonly destinationsOfAll: (namespace: string) => readonly string[]
   readonly has: (host: string) => boolean
+  /** The VirtualServices that look at who calls, themselves or in what they delegate to, with all that they route to. */
+  readonly byCaller: () => readonly RoutedHosts[]
 }
 
 export function createVirtualServiceIndex(): VirtualServiceIndex {
@@ -155,6 +189,11 @@ export function createVirtualServiceIndex(): VirtualServiceIndex {
       return collect(keys, (host) => serviceOf(host)?.startsWith(`${namespace}/`) !== true)
     },
     has: (host) => byHost.get(host).size > 0,
+    byCaller: () =>
+      [...routed].flatMap(([key, value]) => {
+        const looks = value.byCaller || value.delegates.some((delegate) => routed.get(delegate)?.byCaller === true)
+        return looks && value.hosts.length > 0 ? [{ ...value, destinations: collect([key], () => true) }] : []
+      }),
   }
 }
 

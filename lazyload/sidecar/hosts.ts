@@ -3,7 +3,7 @@ import type { Domain, Domains } from '../fence/fence.ts'
 import { GLOBAL_SIDECAR } from '../kinds.ts'
 import { namespaceOfAll } from '../../module/names.ts'
 import type { GlobalSidecarMode } from '../../module/settings.ts'
-import { serviceHost } from '../mesh/host-name.ts'
+import { serviceHost, serviceOf } from '../mesh/host-name.ts'
 
 export interface HostOptions {
   readonly mode: GlobalSidecarMode
@@ -27,6 +27,17 @@ export function sidecarHosts(
   const kept = keep.filter((host) => !constant.includes(host))
   const dependencies = dependencyHosts(domains, options.stableHosts)
   return [...new Set([...(kept.length === 0 ? dependencies : [...dependencies, ...kept].sort()), ...constant])]
+}
+
+/** The kept ones as a Sidecar lists them, without those in a namespace that it lists as a whole. */
+export function keptEgress(
+  kept: readonly { readonly host: string }[],
+  domains: Domains,
+  stableHosts: readonly string[],
+): readonly string[] {
+  const whole = new Set([...Object.keys(domains).filter((key) => domains[key]?.status !== 'EXPIRE'), ...stableHosts].map(namespaceOfAll))
+  whole.delete(undefined)
+  return kept.flatMap(({ host }) => (whole.size > 0 && whole.has(serviceOf(host)?.split('/')[0]) ? [] : [egressHost(host)]))
 }
 
 /** What at least one of them depends on. */

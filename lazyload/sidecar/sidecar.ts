@@ -5,8 +5,17 @@ import type { KubeObject, OwnerReference } from '../../runtime/object.ts'
 
 export type Labels = Readonly<Record<string, string>>
 
-/** The Sidecar of `fence` for the pods with these labels; `revision`: of the control plane that is to read it, undefined: all. */
-export function buildSidecar(fence: KubeObject, podLabels: Labels, hosts: readonly string[], revision: string | undefined): KubeObject {
+/**
+ * The Sidecar of `fence` for the pods with these labels; `revision`: of the control plane that is to read it, undefined: all; `carried`:
+ * what a namespace-wide Sidecar says beside its hosts.
+ */
+export function buildSidecar(
+  fence: KubeObject,
+  podLabels: Labels,
+  hosts: readonly string[],
+  revision: string | undefined,
+  carried: Readonly<Record<string, unknown>> = {},
+): KubeObject {
   const { name, namespace = '' } = fence.metadata
   return {
     apiVersion: SIDECAR.apiVersion,
@@ -17,7 +26,7 @@ export function buildSidecar(fence: KubeObject, podLabels: Labels, hosts: readon
       ...(revision === undefined ? {} : { labels: { [REVISION_LABEL]: revision } }),
       ownerReferences: [ownerReference(fence)],
     },
-    spec: { egress: [{ hosts }], workloadSelector: { labels: podLabels } },
+    spec: { ...carried, egress: [{ hosts }], workloadSelector: { labels: podLabels } },
   }
 }
 

@@ -5,6 +5,7 @@ import type { Client, JsonPatchOperation } from '../../runtime/client.ts'
 import { type Contests, createContests, DELETIONS } from '../../runtime/contest.ts'
 import { hasCode } from '../../runtime/errors.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
+import { remember } from '../../runtime/remember.ts'
 import { refOf } from '../../runtime/resource.ts'
 import { FIELD_MANAGER, REVISION_LABEL, SERVICE_FENCE, SIDECAR } from '../kinds.ts'
 import { ownershipOf } from './sidecar.ts'
@@ -203,6 +204,19 @@ export function slimSidecar(object: KubeObject): KubeObject {
       ...(ownerReferences === undefined ? {} : { ownerReferences }),
       managedFields: (managedFields ?? []).map(({ manager = '', time = '' }) => ({ manager, time })),
     },
-    spec: object['spec'],
+    spec: internHosts(object['spec']),
+  }
+}
+
+/** Sidecars list the same few thousand hosts again and again: each text is in memory once. */
+const sameText = remember((text) => text)
+
+function internHosts(spec: unknown): unknown {
+  const { egress } = (spec ?? {}) as { readonly egress?: readonly ({ readonly hosts?: readonly string[] } | null)[] | null }
+  if (!Array.isArray(egress)) return spec
+  const listeners = egress as readonly ({ readonly hosts?: readonly string[] } | null)[]
+  return {
+    ...(spec as object),
+    egress: listeners.map((each) => (Array.isArray(each?.hosts) ? { ...each, hosts: each.hosts.map(sameText) } : each)),
   }
 }

@@ -157,6 +157,8 @@ export interface SlimeBootSpec {
       readonly blackNamespaceList?: unknown
       /** Label selectors; fences by label only in namespaces that one of them selects. Default all. */
       readonly managementSelectors?: unknown
+      /** Which hosts stay in Sidecars though nobody has called them, because the catch-all cannot serve them: `all`, only those of the namespace of the fence (`namespace`), or `none`. Default all. */
+      readonly keep?: unknown
       /** Hosts, or `<namespace>/*`, in every Sidecar. Default none. */
       readonly stableHost?: unknown
       /** `{pattern, templates}`: further domains for those that match. Default none. */

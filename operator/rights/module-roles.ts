@@ -73,6 +73,8 @@ export const LAZYLOAD_ROLE: Role = {
       ['list', 'watch'],
       'Tell which revision of Istio a tag stands for.',
     ),
+    rule('', ['pods'], ['watch'], 'See in which namespaces without a label of Istio pods are in the mesh.'),
+    rule('', ['configmaps'], ['list', 'watch'], 'Read the mesh configuration: which hosts proxies call themselves.', ['istio']),
     rule('', ['events'], ['create'], 'Tell on the fence what happened.'),
     ...OLDER_IMAGES,
   ],

@@ -18,7 +18,12 @@ before(async () => {
   const client = adminClient(cluster)
   for (const service of ['two', 'reviews', 'old', 'new']) await createService(client, namespace, service)
   for (const [type, name, spec] of [
-    [SERVICE_ENTRY, 'example', { hosts: ['www.example.com'], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], resolution: 'DNS' }],
+    // seen by this namespace only: what others must keep is in the Sidecars of all tests
+    [
+      SERVICE_ENTRY,
+      'example',
+      { hosts: ['www.example.com'], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], resolution: 'DNS', exportTo: ['.'] },
+    ],
     [VIRTUAL_SERVICE, 'old', { hosts: [host('old')], http: [{ route: [{ destination: { host: host('new') } }] }] }],
   ] as const)
     await client.create(type, { apiVersion: type.apiVersion, kind: type.kind, metadata: { name, namespace }, spec }, 'kubectl-create')

@@ -48,12 +48,15 @@ before(async () => {
     await create(SERVICE, 'web', { clusterIP: 'None', ports: [{ name: 'http', port: 9080 }], selector: { app: 'web' } }, where)
   await createEndpoints(client, elsewhere, 'web', ['172.18.0.20'])
   const ports = [{ number: 9080, name: 'http', protocol: 'HTTP' }]
-  await create(SERVICE_ENTRY, 'wild', { hosts: ['*.failure.example.com'], ports, resolution: 'NONE' })
+  await create(SERVICE_ENTRY, 'wild', { hosts: ['*.failure.example.com'], ports, resolution: 'NONE', exportTo: ['.'] })
   await create(VIRTUAL_SERVICE, 'virtual', {
     hosts: ['virtual.failure.example.org'],
     http: [{ route: [{ destination: { host: `db.${namespace}.svc.cluster.local` } }] }],
   })
-  lazyload = await startLazyload(cluster, { namespaces: [namespace], config: LOOPBACK_MODULE })
+  lazyload = await startLazyload(cluster, {
+    namespaces: [namespace],
+    config: { ...LOOPBACK_MODULE, general: { checkLogSource: false, keep: 'none' } },
+  })
   await createFence(client, namespace, 'caller', { enable: true })
   await eventually(async () => await sidecarOf(client, namespace, 'caller'))
 })

@@ -110,13 +110,19 @@ test('kubectl get svf shows whether it is enabled, how many hosts it has, and wh
     accept: 'application/json;as=Table;v=v1;g=meta.k8s.io',
   })
   const { columnDefinitions, rows } = body as {
-    readonly columnDefinitions: readonly { readonly name: string }[]
+    readonly columnDefinitions: readonly { readonly name: string; readonly priority: number }[]
     readonly rows: readonly { readonly cells: readonly unknown[] }[]
   }
-  const cells = Object.fromEntries(columnDefinitions.map(({ name }, index) => [name, rows[0]?.cells[index]]))
+  const shown = columnDefinitions.flatMap(({ name, priority }, index) => (priority === 0 ? [[name, rows[0]?.cells[index]] as const] : []))
+  const cells = Object.fromEntries(shown)
   const { 'Last Learned': learned, Age: age, ...rest } = cells
   assert.deepEqual(rest, { Name: 'caller', Enabled: true, Hosts: 500 })
   for (const time of [learned, age]) assert.match(String(time), /^\d+[sm]/)
+  assert.deepEqual(
+    columnDefinitions.filter(({ priority }) => priority > 0).map(({ name }) => name),
+    ['Kept'],
+    'with -o wide',
+  )
 })
 
 test('garbage on the port for access logs ends nothing', async () => {

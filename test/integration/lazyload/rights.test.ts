@@ -35,6 +35,11 @@ test('two modules of one namespace do all that lazyload does, each led by a Leas
   await createService(client, namespace, 'by-label', { [FENCED_LABEL]: 'true' })
   await createEndpoints(client, namespace, 'by-label', ['172.17.0.80'])
   await createEndpoints(client, namespace, 'global-sidecar', [OWN_ADDRESS])
+  // whether its pods are in the mesh only they can tell
+  const tcp = { ports: [{ name: 'tcp', port: 3306 }], selector: { app: 'db' } }
+  const apart = await createNamespace(cluster, 'rights-db')
+  await client.create(SERVICE, { apiVersion: 'v1', kind: 'Service', metadata: { name: 'db', namespace: apart }, spec: tcp })
+  await readMeshConfigs(['log', 'metrics', 'next'])
   // istio.io/rev decides which of the two serves a fence
   const accessLog = await startModule('by-log', { metric_source_type: 'accesslog' }, { istioRev: 'log,next' })
   const metrics = await startModule(
@@ -135,6 +140,23 @@ async function startModule(name: string, misc: JsonObject, global: JsonObject, m
     env: { WATCH_NAMESPACE: home, POD_NAME: `${name}-0` },
     config: { name, global: { ...global, misc }, ...more },
   })
+}
+
+/** The mesh configurations of revisions have names that no shipped role can know: docs/lazyload.md says how to let a module read them. */
+async function readMeshConfigs(revisions: readonly string[]): Promise<void> {
+  const rbac = `/apis/${RBAC}/v1/namespaces/istio-system`
+  const metadata = { name: `${home}-mesh` }
+  const rules = [
+    { apiGroups: [''], resources: ['configmaps'], verbs: ['list', 'watch'], resourceNames: revisions.map((name) => `istio-${name}`) },
+  ]
+  const subjects = [{ kind: 'Group', apiGroup: RBAC, name: `system:serviceaccounts:${home}` }]
+  const roleRef = { apiGroup: RBAC, kind: 'Role', name: metadata.name }
+  await cluster.request('POST', '/api/v1/namespaces', { body: { metadata: { name: 'istio-system' } } })
+  for (const [plural, body] of [
+    ['roles', { metadata, rules }],
+    ['rolebindings', { metadata, subjects, roleRef }],
+  ] as const)
+    assert.equal((await cluster.request('POST', `${rbac}/${plural}`, { body })).status, 201)
 }
 
 /** Makes the role, under a name of this test's own, if it is not there yet. */

@@ -183,7 +183,11 @@ test('hosts of ServiceEntries are followed: a learned name of two labels is no S
   const metricStatus = { [keyOfHost('example.com')]: '1', [keyOfHost('www.example.com')]: '1' }
   await client.mergePatch(refOf('external', SERVICE_FENCE), { status: { metricStatus } }, 'test', 'status')
   await hostsAre('external', ['*/example.com.svc.cluster.local', '*/www.example.com'])
-  await create(SERVICE_ENTRY, 'external', { hosts: ['example.com'], ports: [{ number: 443, name: 'https', protocol: 'TLS' }] })
+  await create(SERVICE_ENTRY, 'external', {
+    hosts: ['example.com'],
+    ports: [{ number: 9080, name: 'http', protocol: 'HTTP' }],
+    resolution: 'DNS',
+  })
   await hostsAre('external', ['*/example.com', '*/www.example.com'])
   // what a deploy makes anew is away for a moment
   await client.remove(refOf('external', SERVICE_ENTRY))

@@ -43,6 +43,8 @@ test("the tutorial's accesslog snippet is enough: every other key has its defaul
       leaderElection: undefined,
       log: 'info',
       autoFence: { enabled: true, defaultFence: false, included: [], excluded: [], selectors: undefined, graceMs: 10_000 },
+      keep: 'all',
+      ports: [9080],
       stableHosts: [],
       aliases: [],
       maxIdleMs: undefined,

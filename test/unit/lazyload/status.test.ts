@@ -27,6 +27,7 @@ const patchOf = (input: Partial<StatusInput>): ReturnType<typeof statusPatch> =>
     computed: EMPTY,
     stableHosts: [],
     sidecar: { kind: 'applied' },
+    keep: { scope: 'all', kept: { hosts: [], known: 0 }, unseen: undefined },
     queryProblem: undefined,
     now: NOW,
     ...input,
@@ -42,7 +43,7 @@ test('the first patch has conditions, counts and domains, and asks for no versio
   assert.deepEqual(rest, { observedGeneration: 3, hosts: 1, lastLearned: DOMAIN.learnedAt, domains: { [DETAILS]: DOMAIN } })
   assert.deepEqual(
     conditions?.map(({ type, status, lastTransitionTime }) => [type, status, lastTransitionTime]),
-    ['Ready', 'Accepted', 'Learning'].map((type) => [type, 'True', '2026-01-01T00:00:00Z']),
+    ['Ready', 'Accepted', 'Learning', 'Kept'].map((type) => [type, 'True', '2026-01-01T00:00:00Z']),
   )
 })
 
@@ -57,6 +58,7 @@ test('what is so already needs no patch, whatever the time; a change keeps the t
       ['Ready', 'False', '2026-01-01T01:00:00Z'],
       ['Accepted', 'True', '2026-01-01T00:00:00Z'],
       ['Learning', 'True', '2026-01-01T00:00:00Z'],
+      ['Kept', 'True', '2026-01-01T00:00:00Z'],
     ],
   )
 })
