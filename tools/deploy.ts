@@ -10,6 +10,8 @@ import { readAssets } from '../operator/assets.ts'
 import { INVENTORY } from '../operator/render/inventory.ts'
 import { installPolicies } from '../operator/rights/install-policies.ts'
 import { BINDER, INSTALLER, LAZYLOAD_LEASES, LAZYLOAD_READER, LAZYLOAD_ROLE, PILOT_ROLE } from '../operator/rights/module-roles.ts'
+import { marksPolicy } from '../operator/rights/marks-policy.ts'
+import { BINDER, INSTALLER, LAZYLOAD_LEASES, LAZYLOAD_ROLE, PILOT_ROLE } from '../operator/rights/module-roles.ts'
 import { operatorRoles } from '../operator/rights/operator-roles.ts'
 import { roleYaml, toYaml } from '../operator/rights/role-manifest.ts'
 import type { Role } from '../operator/rights/rule.ts'
@@ -61,7 +63,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
       ['role.yaml', roles(own)],
       ['cluster-roles-modules.yaml', roles(lazyload, reader, leases, pilot)],
       ['cluster-roles-people.yaml', roles(installer, binder)],
-      [POLICIES, [...installPolicies(defaults), ...specPolicy(defaults)].map(toYaml).join('---\n')],
+      [POLICIES, [...installPolicies(defaults), ...marksPolicy(), ...specPolicy(defaults)].map(toYaml).join('---\n')],
       ['kustomization.yaml', kustomization()],
     ].map(([file = '', text = '']) => [`base/${file}`, GENERATED + text] as const),
   )

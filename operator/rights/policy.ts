@@ -1,4 +1,4 @@
-/** A ValidatingAdmissionPolicy on SlimeBoots and its binding. */
+/** A ValidatingAdmissionPolicy, on SlimeBoots where nothing else is said, and its binding. */
 import { API_VERSION } from '../api/slimeboot.ts'
 import { SLIMEBOOT } from '../api/kinds.ts'
 import { groupOf, type KubeObject } from '../../runtime/object.ts'
@@ -19,12 +19,29 @@ export interface PolicyOptions {
   readonly matchConditions: readonly { readonly name: string; readonly expression: string }[]
   readonly variables: readonly Variable[]
   readonly validations: readonly Validation[]
+  /** What it looks at. */
+  readonly resources?: readonly PolicyResources[]
+  /** What happens where an expression fails. */
+  readonly failurePolicy?: 'Fail' | 'Ignore'
+}
+
+export interface PolicyResources {
+  readonly group: string
+  readonly plurals: readonly string[]
 }
 
 const ADMISSION = 'admissionregistration.k8s.io/v1'
 
 /** The policy and its binding. Status, deletion and other subresources never reach it. */
-export function policy({ name, description, matchConditions, variables, validations }: PolicyOptions): readonly [KubeObject, KubeObject] {
+export function policy({
+  name,
+  description,
+  matchConditions,
+  variables,
+  validations,
+  resources = [{ group: groupOf(API_VERSION), plurals: [SLIMEBOOT.plural] }],
+  failurePolicy = 'Fail',
+}: PolicyOptions): readonly [KubeObject, KubeObject] {
   const metadata = { name, annotations: { 'kubernetes.io/description': description } }
   return [
     {
@@ -32,11 +49,14 @@ export function policy({ name, description, matchConditions, variables, validati
       kind: 'ValidatingAdmissionPolicy',
       metadata,
       spec: {
-        failurePolicy: 'Fail',
+        failurePolicy,
         matchConstraints: {
-          resourceRules: [
-            { apiGroups: [groupOf(API_VERSION)], apiVersions: ['*'], operations: ['CREATE', 'UPDATE'], resources: [SLIMEBOOT.plural] },
-          ],
+          resourceRules: resources.map(({ group, plurals }) => ({
+            apiGroups: [group],
+            apiVersions: ['*'],
+            operations: ['CREATE', 'UPDATE'],
+            resources: plurals,
+          })),
         },
         matchConditions,
         variables,

@@ -46,7 +46,12 @@ test('no policy has an expression that the API server finds wrong types in', asy
     const { body } = await checking.request('GET', '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies')
     const checked = Object.fromEntries(body.items.map((item: any) => [item.metadata.name, item.status]))
     const clean = { observedGeneration: 1, typeChecking: {} }
-    assert.deepEqual(checked, { 'slimeboot-namespaces': clean, 'slimeboot-roles': clean, 'slimeboot-spec': clean })
+    assert.deepEqual(checked, {
+      'slimeboot-marks': clean,
+      'slimeboot-namespaces': clean,
+      'slimeboot-roles': clean,
+      'slimeboot-spec': clean,
+    })
   })
 })
 

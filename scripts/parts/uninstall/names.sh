@@ -24,4 +24,4 @@ OPERATOR_OBJECTS='
   .rbac.authorization.k8s.io/v1 Role slime-boot
   .coordination.k8s.io/v1 Lease slime-boot
   .v1 ServiceAccount slime-boot'
-POLICIES='slimeboot-namespaces slimeboot-roles slimeboot-spec'
+POLICIES='slimeboot-marks slimeboot-namespaces slimeboot-roles slimeboot-spec'
