@@ -6,7 +6,7 @@ import { parseMesh, readMeshText } from '../preflight/mesh-config.ts'
 import { type ClusterFacts, lacksPolicies } from '../spec/cluster-facts.ts'
 import { type DefaultExportTo, defaultExportTo } from '../spec/export-to.ts'
 import { resolveMode } from '../spec/mode.ts'
-import { readMeshRoot } from './mesh-root.ts'
+import { type MeshPlace, readMeshRoot } from './mesh-root.ts'
 
 /** The mesh's root namespace hardly ever changes. */
 const FRESH_MS = 10 * 60_000
@@ -20,11 +20,13 @@ export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'
   const exported = new Map<string, { readonly until: number; readonly value: Promise<DefaultExportTo | undefined> }>()
   const roots = new Map<string, { readonly until: number; readonly value: Promise<string | undefined> }>()
 
-  function rootOf(namespace: string): Promise<string | undefined> {
-    const known = roots.get(namespace)
+  function rootOf(place: MeshPlace): Promise<string | undefined> {
+    const key = [place.namespace, ...place.revisions].join(' ')
+    const known = roots.get(key)
     if (known !== undefined && known.until > performance.now()) return known.value
-    const value = readMeshRoot(client, namespace)
-    roots.set(namespace, { until: performance.now() + FRESH_MS, value })
+    for (const [old, { until }] of roots) if (until <= performance.now()) roots.delete(old)
+    const value = read(place)
+    roots.set(key, { until: performance.now() + FRESH_MS, value })
     return value
   }
 
@@ -40,6 +42,13 @@ export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'
     )
     exported.set(key, { until: performance.now() + FRESH_MS, value })
     return value
+  }
+
+  /** Istio's usual namespace is its administrators' too: a mesh there tells that the SlimeBoot names a namespace without one. */
+  async function read(place: MeshPlace): Promise<string | undefined> {
+    const root = await readMeshRoot(client, place)
+    if (root !== undefined || place.namespace === DEFAULT_ISTIO_NAMESPACE) return root
+    return await readMeshRoot(client, { ...place, namespace: DEFAULT_ISTIO_NAMESPACE })
   }
 
   return {
@@ -62,9 +71,10 @@ export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'
       )
       const kubernetesVersion = await version
       if (kubernetesVersion === undefined) version = undefined
-      const rootNamespace = await rootOf(istioNamespaceOf(boot))
+      const place = meshPlaceOf(boot)
+      const rootNamespace = await rootOf(place)
       // only a global-sidecar for the whole mesh has to see what others export
-      const exportTo = isCluster(boot) ? await exportsOf(istioNamespaceOf(boot), revisionOf(boot)) : undefined
+      const exportTo = isCluster(boot) ? await exportsOf(place.namespace, revisionOf(boot)) : undefined
       return {
         ...(kubernetesVersion === undefined ? {} : { kubernetesVersion }),
         ...(operatorNamespace !== undefined && kubernetesVersion !== undefined && lacksPolicies(kubernetesVersion)
@@ -77,9 +87,30 @@ export function createFactReader(client: Pick<Client, 'get' | 'list' | 'version'
   }
 }
 
-function istioNamespaceOf(boot: KubeObject): string {
-  const value = (boot['spec'] as { istioNamespace?: unknown } | null | undefined)?.istioNamespace
-  return typeof value === 'string' && value !== '' ? value : DEFAULT_ISTIO_NAMESPACE
+/** Read loosely: the spec may be invalid. */
+function meshPlaceOf(boot: KubeObject): MeshPlace {
+  const spec = jsonAt(boot['spec'])
+  const { istioNamespace: namespace } = spec
+  const modules = Array.isArray(spec['module']) ? (spec['module'] as readonly unknown[]) : []
+  const revisions = [
+    jsonAt(jsonAt(spec['component'])['globalSidecar'])['revision'],
+    ...modules.map((module) => jsonAt(jsonAt(module)['global'])['istioRev']),
+  ]
+  return {
+    namespace: typeof namespace === 'string' && namespace !== '' ? namespace : DEFAULT_ISTIO_NAMESPACE,
+    revisions: [...new Set(revisions.flatMap((value) => (typeof value === 'string' ? value.split(',') : [])))]
+      .map((revision) => revision.trim())
+      .filter((revision) => REVISION.test(revision))
+      .slice(0, REVISIONS),
+  }
+}
+
+/** As part of the name of a ConfigMap. */
+const REVISION = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+const REVISIONS = 5
+
+function jsonAt(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
 }
 
 function isCluster({ spec }: KubeObject): boolean {
