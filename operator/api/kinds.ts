@@ -44,6 +44,13 @@ export const MANAGED_TYPES: readonly ResourceType[] = [
   DEPLOYMENT,
 ]
 
+const managed = new Set(MANAGED_TYPES.map(typeKey))
+
+/** Whether templates render objects of this kind: only those can be ours. */
+export function isManaged(object: Pick<KubeObject, 'apiVersion' | 'kind'>): boolean {
+  return managed.has(typeKey(object))
+}
+
 const byKey = new Map([...MANAGED_TYPES, SLIMEBOOT, NAMESPACE, SERVICE_FENCE].map((type) => [typeKey(type), type]))
 
 /** The resource type of an object of one of our kinds. Throws for any other: templates and this table must agree. */

@@ -182,6 +182,16 @@ export const WARNING_REASONS = {
     means: 'An object carries our annotation of another object: somebody copied a manifest.',
     remedy: 'Delete it, or remove its annotation `config.netease.com/owned`. It is never touched by the operator.',
   },
+  Forged: {
+    means:
+      'An object carries marks of this SlimeBoot that the operator did not write, or a catch-all names a SlimeBoot that does not exist or does not render it. It is never touched, and nothing waits for it.',
+    remedy: 'Delete it, or remove its label `config.netease.com/slimeboot`. The message names it; who made it is in its `managedFields`.',
+  },
+  LeftBehind: {
+    means:
+      'An object in a namespace that the SlimeBoot does not install into any more cannot be removed, mostly because of a finalizer. Nothing waits for it.',
+    remedy: 'Mend the cause that the message names; it is tried again at the next reconcile.',
+  },
   PodTemplateKept: {
     means: 'Taken over from the Helm-based operator: the live pod template is kept until the spec changes, so that no pod restarts.',
     remedy:

@@ -106,6 +106,18 @@ export function createClaims() {
       return conflicts
     },
 
+    /** Whether an object of this identity was granted to a SlimeBoot, or is wanted by it. */
+    has(key: string, identity: string): boolean {
+      const entry = entries.get(key)
+      return entry !== undefined && (entry.granted.objects.has(identity) || entry.wanted.objects.has(identity))
+    },
+
+    /** Namespaces of the objects that a SlimeBoot was granted and has not let go of. */
+    namespacesOf(key: string): ReadonlySet<string> {
+      const { objects } = entries.get(key)?.granted ?? NO_CLAIM
+      return new Set([...objects].map((identity) => identity.split('/')[2] ?? ''))
+    },
+
     /** `loser` is to be looked at again when `holder` lets go of something. */
     await(holder: string, loser: string): void {
       losers.set(holder, (losers.get(holder) ?? new Set()).add(loser))

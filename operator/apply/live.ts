@@ -79,14 +79,18 @@ export function createLive({ client, onChange, onRegained, onProblem }: LiveOpti
 export function slim({ status, ...object }: KubeObject): KubeObject {
   const { managedFields, ...metadata } = object.metadata
   const entries = (managedFields ?? []).flatMap((entry): readonly ManagedFieldsEntry[] => {
-    if (entry.manager === FIELD_MANAGER && entry.operation === 'Apply') return [{ manager: FIELD_MANAGER, operation: 'Apply' as const }]
+    if (entry.manager === FIELD_MANAGER && entry.operation === 'Apply' && (entry.subresource ?? '') === '')
+      return [{ manager: FIELD_MANAGER, operation: 'Apply' as const }]
     return isStranger(entry) ? [entry] : []
   })
-  if (claimedOwner(object) === undefined && !entries.some(({ manager }) => manager === FIELD_MANAGER))
+  if (claimedOwner(object) === undefined && !entries.some(({ manager }) => manager === FIELD_MANAGER) && !BINDINGS.has(object.kind))
     return withoutContent(object, entries)
   const kept: KubeObject = { ...object, metadata: { ...metadata, managedFields: entries } }
   return object.kind === 'Deployment' ? { ...kept, status } : kept
 }
+
+/** Small, and what they bind decides whether they may be adopted. */
+const BINDINGS: ReadonlySet<string> = new Set(['ClusterRoleBinding', 'RoleBinding'])
 
 /** A stranger's object that carries our label: that it is there and whose it is; how much it holds is not the operator's to remember. */
 function withoutContent({ apiVersion, kind, metadata }: KubeObject, entries: readonly ManagedFieldsEntry[]): KubeObject {

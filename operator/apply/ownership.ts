@@ -10,6 +10,7 @@ import {
   OWNED_ANNOTATION,
   OWNER_LABEL,
 } from '../api/slimeboot.ts'
+import { isManaged } from '../api/kinds.ts'
 import { escapePointer } from './pointer.ts'
 
 export type Ownership = 'ours' | 'another-slimeboot' | 'copy' | 'foreign'
@@ -22,6 +23,8 @@ export interface Owner {
 
 export const OUR_ANNOTATIONS: readonly string[] = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION, KEPT_TEMPLATE_ANNOTATION]
 const LABEL_LIMIT = 63
+/** `<SlimeBoot namespace/name>=<group/kind/namespace/name>` */
+const CLAIM = /^([a-z0-9][-a-z0-9]{0,62}\/[a-z0-9][-.a-z0-9]{0,252})=([^/]*\/[^/]+\/[^/]*\/[^/]+)$/
 
 /** A SlimeBoot as owner of what it renders. */
 export function ownerOf(boot: Pick<KubeObject, 'metadata'>): Owner {
@@ -55,10 +58,10 @@ export function appliedHash(object: KubeObject): string {
   return object.metadata.annotations?.[APPLIED_ANNOTATION] ?? ''
 }
 
-/** Key of the SlimeBoot that the annotation names, if it names this very object. */
+/** Key of the SlimeBoot that the annotation names, if it has exactly our form, names this very object, and we render objects of its kind. */
 export function claimedOwner(object: KubeObject): string | undefined {
   const claim = parseClaim(object)
-  return claim?.object === identityOf(object) ? claim.owner : undefined
+  return claim?.object === identityOf(object) && isManaged(object) ? claim.owner : undefined
 }
 
 /**
@@ -67,9 +70,24 @@ export function claimedOwner(object: KubeObject): string | undefined {
  */
 export function ownershipOf(object: KubeObject, owner: Owner): Ownership {
   const claim = parseClaim(object)
-  if (claim === undefined) return appliedByUs(object) && object.metadata.labels?.[OWNER_LABEL] === owner.label ? 'ours' : 'foreign'
+  if (claim === undefined) return isDefaced(object) || !isLabelled(object, owner) || !appliedByUs(object) ? 'foreign' : 'ours'
   if (claim.object !== identityOf(object)) return 'copy'
   return claim.owner === owner.key ? 'ours' : 'another-slimeboot'
+}
+
+/**
+ * Whether a field manager of our name applied it. Anybody can take that name where he may write at all, so this alone proves nothing: it
+ * only tells what an operator left in a namespace that its SlimeBoot does not render into any more.
+ */
+export function appliedByUs(object: KubeObject): boolean {
+  return (object.metadata.managedFields ?? []).some(
+    ({ manager, operation, subresource = '' }) => manager === FIELD_MANAGER && operation === 'Apply' && subresource === '',
+  )
+}
+
+/** Carries our annotation, but with a text that no operator writes. */
+export function isDefaced(object: KubeObject): boolean {
+  return object.metadata.annotations?.[OWNED_ANNOTATION] !== undefined && parseClaim(object) === undefined
 }
 
 /** Patch that takes our marks off an object and leaves all else; refused when it is another object of that name. */
@@ -90,13 +108,12 @@ export function managersOf(object: KubeObject, except?: string): string {
   return [...new Set(names)].sort().join(', ') || 'an unknown manager'
 }
 
-function appliedByUs(object: KubeObject): boolean {
-  return (object.metadata.managedFields ?? []).some((entry) => entry.manager === FIELD_MANAGER && entry.operation === 'Apply')
+function isLabelled(object: KubeObject, owner: Owner): boolean {
+  return object.metadata.labels?.[OWNER_LABEL] === owner.label
 }
 
+/** Undefined for any text that the operator would not write: such an annotation is nobody's. */
 function parseClaim(object: KubeObject): { owner: string; object: string } | undefined {
-  const text = object.metadata.annotations?.[OWNED_ANNOTATION]
-  const split = text?.indexOf('=') ?? -1
-  if (text === undefined || split < 0) return undefined
-  return { owner: text.slice(0, split), object: text.slice(split + 1) }
+  const [, owner, named] = CLAIM.exec(object.metadata.annotations?.[OWNED_ANNOTATION] ?? '') ?? []
+  return owner === undefined || named === undefined ? undefined : { owner, object: named }
 }

@@ -5,7 +5,9 @@ import { type Difference, differences } from './difference.ts'
 import { type KeptTemplate, keepTemplate } from './helm/kept-template.ts'
 import { withFieldsTaken } from './helm/managed-fields.ts'
 import { isOfHelmRelease, staleOfRelease } from './helm/release.ts'
-import { appliedHash, claimedOwner, managersOf, type Owner, ownershipOf } from './ownership.ts'
+import { OWNED_ANNOTATION } from '../api/slimeboot.ts'
+import { appliedHash, claimedOwner, isDefaced, managersOf, type Owner, ownershipOf } from './ownership.ts'
+import { type Reach, standingOf } from './standing.ts'
 
 export interface Step {
   readonly manifest: Manifest
@@ -24,6 +26,8 @@ export interface Step {
 export interface Refusal {
   /** `Kind/namespace/name` */
   readonly object: string
+  /** Empty for a cluster-scoped object. */
+  readonly namespace: string
   readonly message: string
 }
 
@@ -32,8 +36,12 @@ export interface Plan {
   readonly refusals: readonly Refusal[]
   /** Ours, but not desired any more. */
   readonly stale: readonly KubeObject[]
+  /** Of `stale`, those in namespaces that the SlimeBoot does not render into: nobody waits for them. */
+  readonly leftBehind: ReadonlySet<KubeObject>
   /** Carry the annotation of another object: reported, never touched. */
   readonly copies: readonly string[]
+  /** Carry our marks where these cannot be true: reported, never touched. */
+  readonly forged: readonly string[]
 }
 
 export interface PlanInput {
@@ -43,8 +51,10 @@ export interface PlanInput {
   readonly live: (object: KubeObject) => KubeObject | undefined
   /** Identities of the desired objects. */
   readonly wanted: ReadonlySet<string>
-  /** Everything with the owner's label. */
+  /** Everything with the owner's label, whoever put it there. */
   readonly labelled: readonly KubeObject[]
+  /** Where the owner's marks can be true. */
+  readonly reach: Reach
   /** Objects of the Helm release that the SlimeBoot was before. */
   readonly release: readonly KubeObject[]
   /** The SlimeBoot's, as stored. */
@@ -58,7 +68,7 @@ export interface PlanInput {
 const atRest = new WeakMap<KubeObject, Step>()
 
 /** The same input gives the same plan; objects must not be changed afterwards. Steps are in the order of `desired`. */
-export function planChanges({ owner, desired, wanted, live, labelled, release, spec, adopt, settled }: PlanInput): Plan {
+export function planChanges({ owner, desired, wanted, live, labelled, reach, release, spec, adopt, settled }: PlanInput): Plan {
   const refusals: Refusal[] = []
   const judged = new Set<KubeObject>()
   const steps = desired.map(({ manifest, object: rendered }): Step => {
@@ -91,15 +101,22 @@ export function planChanges({ owner, desired, wanted, live, labelled, release, s
     return step
   })
   const stale: KubeObject[] = []
+  const leftBehind = new Set<KubeObject>()
   const copies: string[] = []
+  const forged: string[] = []
   for (const object of labelled) {
-    if (judged.has(object)) continue
-    const ownership = ownershipOf(object, owner)
-    if (ownership === 'copy') copies.push(objectId(object))
-    else if (ownership === 'ours' && !wanted.has(identityOf(object))) stale.push(object)
+    if (judged.has(object) || wanted.has(identityOf(object))) continue
+    const standing = standingOf(object, owner, reach)
+    if (standing === 'copy') copies.push(objectId(object))
+    if (standing === 'forged') forged.push(objectId(object))
+    if (standing === 'left-behind') leftBehind.add(object)
+    if (standing === 'ours' || standing === 'left-behind') stale.push(object)
   }
-  stale.push(...staleOfRelease(release, wanted))
-  return { steps, refusals, stale, copies: copies.sort() }
+  for (const object of staleOfRelease(release, wanted)) {
+    stale.push(object)
+    if (!reach.namespaces.has(object.metadata.namespace ?? '') && object.metadata.namespace !== undefined) leftBehind.add(object)
+  }
+  return { steps, refusals, stale, leftBehind, copies: copies.sort(), forged: forged.sort() }
 }
 
 /** Why `adopt` does not take it over: Istio's own configuration, a binding that would have to be deleted, or others would lose their role. */
@@ -120,17 +137,20 @@ function subjectsOf(object: KubeObject): readonly string[] {
 
 function refusalOf(desired: KubeObject, live: KubeObject, owner: Owner, adopt: boolean): Refusal | undefined {
   const object = objectId(desired)
+  const { namespace = '' } = desired.metadata
   switch (ownershipOf(live, owner)) {
     case 'ours':
       return undefined
     case 'another-slimeboot':
       return {
         object,
-        message: `${object} belongs to SlimeBoot ${claimedOwner(live) ?? ''}. Rename the module, or delete that SlimeBoot first.`,
+        namespace,
+        message: `${object} belongs to SlimeBoot ${claimedOwner(live) ?? ''}. Rename the module, or delete that SlimeBoot first; where it is gone already, "slimeboot prune-orphans" removes what it left.`,
       }
     case 'copy':
       return {
         object,
+        namespace,
         message: `${object} exists as a copy of another object of ours (its annotation config.netease.com/owned names that one). Delete it, and it is made anew.`,
       }
     case 'foreign': {
@@ -140,7 +160,10 @@ function refusalOf(desired: KubeObject, live: KubeObject, owner: Owner, adopt: b
         obstacle === undefined
           ? 'Delete or rename it, or set annotation config.netease.com/adopt: "true" to take it over.'
           : `It is not taken over, because ${obstacle}: delete or rename it.`
-      return { object, message: `${object} exists and is not ours (managed by ${managersOf(live)}). ${ways}` }
+      const what = isDefaced(live)
+        ? `has an annotation ${OWNED_ANNOTATION} that the operator does not write. Remove that annotation. If the object is not ours then:`
+        : `exists and is not ours (managed by ${managersOf(live)}).`
+      return { object, namespace, message: `${object} ${what} ${ways}` }
     }
   }
 }

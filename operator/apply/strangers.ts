@@ -63,7 +63,8 @@ function follow(key: string, desired: unknown, live: unknown, path: string): { p
   if (!Array.isArray(live)) return undefined
   const wanted: readonly unknown[] = Array.isArray(desired) ? (desired as unknown[]) : []
   if (key.startsWith('k:')) {
-    const keys = JSON.parse(text) as Record<string, unknown>
+    const keys = parsed(text)
+    if (!isJsonObject(keys)) return undefined
     const index = live.findIndex(
       (element) => isJsonObject(element) && Object.entries(keys).every(([name, value]) => isDeepStrictEqual(element[name], value)),
     )
@@ -73,10 +74,19 @@ function follow(key: string, desired: unknown, live: unknown, path: string): { p
     return { path: `${path}/${index}`, live: element, desired: wanted.find((other) => listKeyOf(other, path) === name) }
   }
   if (key.startsWith('v:')) {
-    const value = JSON.parse(text) as unknown
+    const value = parsed(text)
     const index = live.findIndex((element) => isDeepStrictEqual(element, value))
     if (index < 0) return undefined
     return { path: `${path}/${index}`, live: value, desired: wanted.find((other) => isDeepStrictEqual(other, value)) }
   }
   return undefined
+}
+
+/** Who may write an object may write its managedFields too: what is no JSON leads nowhere. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
 }

@@ -3,6 +3,8 @@ import type { Client } from '../../runtime/client.ts'
 import { identityOf, type KubeObject } from '../../runtime/object.ts'
 import { sleep } from '../../runtime/sleep.ts'
 import { SLIMEBOOT } from '../api/kinds.ts'
+import { reachOf } from '../apply/standing.ts'
+import { createFactReader } from '../controller/facts.ts'
 import { goingWith } from '../controller/fences/going.ts'
 import { createLettingGo } from '../controller/fences/letting-go.ts'
 
@@ -21,7 +23,9 @@ export async function letGoOfFences(
 ): Promise<readonly KubeObject[]> {
   const known = new Map(owned.map((object) => [identityOf(object), object]))
   const [namespace = '', name = ''] = owner.split('/')
-  const boot: KubeObject = { apiVersion: SLIMEBOOT.apiVersion, kind: SLIMEBOOT.kind, metadata: { namespace, name } }
+  const spec = { namespace: homeOf(objects) }
+  const boot: KubeObject = { apiVersion: SLIMEBOOT.apiVersion, kind: SLIMEBOOT.kind, metadata: { namespace, name }, spec }
+  const { rootNamespace } = await createFactReader(client).read(boot)
   const lettingGo = createLettingGo({
     client,
     live: {
@@ -32,7 +36,7 @@ export async function letGoOfFences(
     log: { info: () => {}, warn: show } as never,
     events: { record: () => {} },
   })
-  const going = goingWith(boot, objects, lettingGo.serviceOf(boot))
+  const going = goingWith(boot, objects, lettingGo.serviceOf(boot), reachOf(boot, [], rootNamespace).roots)
   let said = ''
   for (;;) {
     const { blocked, waitMs, waitingFor = '' } = await lettingGo.step(boot, going)
@@ -44,4 +48,10 @@ export async function letGoOfFences(
     await sleep(waitMs)
   }
   return objects.flatMap((object) => known.get(identityOf(object)) ?? [])
+}
+
+/** Namespace of its modules: where the ServiceAccount is that its cluster-wide binding names, which nobody in one namespace can write. */
+function homeOf(objects: readonly KubeObject[]): string | undefined {
+  const binding = objects.find(({ kind }) => kind === 'ClusterRoleBinding')
+  return (binding?.['subjects'] as readonly { readonly namespace?: string }[] | undefined)?.[0]?.namespace
 }

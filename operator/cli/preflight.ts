@@ -95,11 +95,15 @@ async function preflightBoot(
     ...orOk('CRDs', kindProblems(objects.filter((object) => kinds.has(typeOf(object)))), 'every kind is known'),
     ...orOk(
       'Namespaces',
-      namespaceProblems(namespaces, boot.metadata.annotations?.[CREATE_NAMESPACES_ANNOTATION] === 'true'),
+      namespaceProblems(namespaces, boot.metadata.annotations?.[CREATE_NAMESPACES_ANNOTATION] === 'true').map(({ problem }) => problem),
       [...new Set(objects.map((object) => object.metadata.namespace).filter((name) => name !== undefined))].sort().join(', '),
     ),
     ...rights,
-    ...orOk('Names', collisionProblems(plan), 'no object is in the way'),
+    ...orOk(
+      'Names',
+      collisionProblems(plan).map(({ problem }) => problem),
+      'no object is in the way',
+    ),
     ...others,
     ...istio,
     ...orOk('Dispatches', hosts, 'no dispatch domain is a host of the mesh'),

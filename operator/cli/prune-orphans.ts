@@ -4,8 +4,8 @@ import type { Client } from '../../runtime/client.ts'
 import { keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
 import { SLIMEBOOT, typeOf } from '../api/kinds.ts'
-import { failureOf } from '../apply/failure.ts'
-import { claimedOwner } from '../apply/ownership.ts'
+import { failureOf, type ReconcileError } from '../apply/failure.ts'
+import { appliedByUs, claimedOwner } from '../apply/ownership.ts'
 import { isCatchAll } from '../apply/catch-all.ts'
 import { kubeconfigOption, withClient } from './connect.ts'
 import { letGoOfFences } from './let-go.ts'
@@ -35,20 +35,27 @@ export function pruneOrphansCommand(): Command {
 
 async function pruneOrphans(client: Client, remove: boolean): Promise<void> {
   const owned = await listOwned(client)
-  const orphans = await findOrphans(client, owned)
+  const { orphans, doubtful } = await findOrphans(client, owned)
+  for (const { object, owner } of doubtful)
+    process.stdout.write(`${objectId(object)}  is marked as of SlimeBoot ${owner}, but the operator did not write it: left alone\n`)
   if (orphans.length === 0) return void process.stdout.write('No orphans: every object of ours has its SlimeBoot.\n')
+  const failures: ReconcileError[] = []
   for (const { object, owner } of remove ? await letGo(client, owned, orphans) : orphans) {
     process.stdout.write(`${objectId(object)}  (of SlimeBoot ${owner})${remove ? ' …' : ''}\n`)
     if (!remove) continue
     try {
       await client.remove(refOf(typeOf(object), object), { uid: object.metadata.uid, resourceVersion: object.metadata.resourceVersion })
     } catch (error) {
-      throw failureOf(error, 'delete', object)
+      // one that cannot be deleted keeps no other
+      failures.push(failureOf(error, 'delete', object))
     }
   }
   process.stdout.write(
-    remove ? `${orphans.length} orphans deleted.\n` : `${orphans.length} orphans. Delete them with "slimeboot prune-orphans --yes".\n`,
+    remove
+      ? `${orphans.length - failures.length} orphans deleted.\n`
+      : `${orphans.length} orphans. Delete them with "slimeboot prune-orphans --yes".\n`,
   )
+  if (failures.length > 0) throw new Error(failures.map(({ message }) => message).join('\n'))
 }
 
 /** The fences go before the catch-all that serves their pods. Returns what is left, as it is then. */
@@ -66,13 +73,18 @@ function catchAllsFirst(a: Orphan, b: Orphan): number {
   return Number(isCatchAll(b.object)) - Number(isCatchAll(a.object))
 }
 
-/** Objects whose valid ownership annotation names a SlimeBoot that does not exist; catch-alls first. */
-async function findOrphans(client: Client, owned: readonly KubeObject[]): Promise<readonly Orphan[]> {
+/** Objects whose valid ownership annotation names a SlimeBoot that does not exist; catch-alls first. Doubtful are those that were not applied under our name. */
+async function findOrphans(
+  client: Client,
+  owned: readonly KubeObject[],
+): Promise<{ readonly orphans: readonly Orphan[]; readonly doubtful: readonly Orphan[] }> {
   const boots = new Set((await client.list(SLIMEBOOT, { metadataOnly: true })).items.map(keyOf))
-  return owned
-    .flatMap((object) => {
-      const owner = claimedOwner(object)
-      return owner === undefined || boots.has(owner) ? [] : [{ object, owner }]
-    })
-    .sort(catchAllsFirst)
+  const all = owned.flatMap((object): readonly Orphan[] => {
+    const owner = claimedOwner(object)
+    return owner === undefined || boots.has(owner) ? [] : [{ object, owner }]
+  })
+  return {
+    orphans: all.filter(({ object }) => appliedByUs(object)).sort(catchAllsFirst),
+    doubtful: all.filter(({ object }) => !appliedByUs(object)),
+  }
 }

@@ -41,7 +41,7 @@ export async function listOwned(client: Client, label?: string): Promise<readonl
 export async function readPlan(
   client: Client,
   boot: KubeObject,
-  { desired, owner, claim }: Pick<Compiled, 'desired' | 'owner' | 'claim'>,
+  { desired, owner, claim, reach }: Pick<Compiled, 'desired' | 'owner' | 'claim' | 'reach'>,
 ): Promise<Plan> {
   const owned = await listOwned(client, owner.label)
   const known = new Map(owned.map((object) => [identityOf(object), object]))
@@ -58,6 +58,7 @@ export async function readPlan(
     wanted: claim.objects,
     live: (object) => known.get(identityOf(object)) ?? read.get(identityOf(object)),
     labelled: owned,
+    reach,
     adopt: boot.metadata.annotations?.[ADOPT_ANNOTATION] === 'true',
     settled: (_desired, _live, found) => found,
   })

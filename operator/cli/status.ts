@@ -4,7 +4,8 @@ import type { Client } from '../../runtime/client.ts'
 import { keyOf, objectId, type KubeObject } from '../../runtime/object.ts'
 import { EVENT, SLIMEBOOT } from '../api/kinds.ts'
 import { SUSPEND_ANNOTATION } from '../api/slimeboot.ts'
-import { ownerOf, ownershipOf } from '../apply/ownership.ts'
+import { ownerOf } from '../apply/ownership.ts'
+import { reachOf, standingOf } from '../apply/standing.ts'
 import { readPodCause } from '../apply/pod-cause.ts'
 import { unreadyDeployment } from '../apply/readiness.ts'
 import type { Status } from '../controller/status.ts'
@@ -75,9 +76,10 @@ async function findBoots(client: Client, name: string | undefined, namespace: st
 
 async function reportOf(client: Client, boot: KubeObject): Promise<Report> {
   const owner = ownerOf(boot)
+  const reach = reachOf(boot, [])
   const [owned, events] = await Promise.all([listOwned(client, owner.label), eventsOf(client, boot)])
   const objects = await Promise.all(
-    owned.filter((object) => ownershipOf(object, owner) === 'ours').map((object) => stateOf(client, object)),
+    owned.filter((object) => ['ours', 'left-behind'].includes(standingOf(object, owner, reach))).map((object) => stateOf(client, object)),
   )
   return {
     slimeboot: keyOf(boot),

@@ -27,6 +27,11 @@ export function announce(log: Logger, events: EventRecorder, boot: KubeObject, o
 
   if (outcome.phase === 'delete' && outcome.problems.length === 0 && outcome.waiting.length === 0) {
     log.info('gone', { slimeboot, ms })
+    if (outcome.left !== undefined && outcome.left.length > 0) {
+      const left = listed(outcome.left, LISTED)
+      log.warn('left behind', { slimeboot, objects: left })
+      events.record(boot, 'Warning', 'LeftBehind', `Gone, but others hold or make anew: ${left}`)
+    }
     return
   }
   const ready = readyOf(outcome)

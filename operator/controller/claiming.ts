@@ -1,17 +1,18 @@
 /** Claiming: what another SlimeBoot has already, known from the claims table and from what lives in the cluster, before any write. */
 import { identityOf, keyOf, type KubeObject } from '../../runtime/object.ts'
-import type { Claim, ClaimConflict, Claims } from '../apply/claims.ts'
-import { claimantOf, sharedPorts } from '../apply/claims.ts'
+import { catchAllOf, isCatchAll } from '../apply/catch-all.ts'
+import { type Claim, claimantOf, type Claims } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
 import type { Live } from '../apply/live.ts'
-import { claimedOwner, ownershipOf } from '../apply/ownership.ts'
-import { catchAllOf, isCatchAll } from '../apply/catch-all.ts'
+import { type Reach, standingOf } from '../apply/standing.ts'
 import { listed } from '../listed.ts'
 import type { Compiled } from './compile.ts'
+import type { createForeignCatchAlls } from './foreign-catch-alls.ts'
 
 export interface ClaimingDependencies {
   readonly claims: Claims
   readonly live: Pick<Live, 'catchAlls' | 'labelled'>
+  readonly foreignCatchAlls: ReturnType<typeof createForeignCatchAlls>
   /** Whether this operator serves a SlimeBoot of this key. */
   readonly isServed: (key: string) => boolean
 }
@@ -21,12 +22,26 @@ const SUBJECTS_LISTED = 10
 
 /**
  * Registers what `boot` renders. Throws ReconcileError `Conflict` where another SlimeBoot has some of it. A live catch-all counts also
- * when its SlimeBoot was not reconciled yet, as after a restart, or is served by another operator.
+ * when its SlimeBoot was not reconciled yet, as after a restart, or is served by another operator. Returns those that are in the way of
+ * one for the whole mesh and claim nothing, in words.
  */
-export function claimAll({ claims, live, isServed }: ClaimingDependencies, boot: KubeObject, { claim, owner }: Compiled): void {
-  const holding = remembered(() => holdingOf(live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours')))
-  const conflicts = [...claims.claim(claimantOf(boot), claim, holding), ...liveConflicts(live.catchAlls(), keyOf(boot), claim, holding)]
-  if (conflicts.length === 0) return
+export async function claimAll(
+  { claims, live, foreignCatchAlls, isServed }: ClaimingDependencies,
+  boot: KubeObject,
+  { claim, owner }: Compiled,
+  reach: Reach,
+): Promise<readonly string[]> {
+  const holding = remembered(() =>
+    holdingOf(
+      live.labelled(owner.label).filter((object) => standingOf(object, owner, reach) === 'ours'),
+      reach,
+    ),
+  )
+  const conflicts = [...claims.claim(claimantOf(boot), claim, holding)]
+  const wanted = { key: keyOf(boot), catchAlls: claim.catchAlls, holding: () => holding().catchAlls, roots: reach.roots }
+  const foreign = await foreignCatchAlls.look(live.catchAlls(), wanted)
+  conflicts.push(...foreign.conflicts)
+  if (conflicts.length === 0) return claim.catchAlls.some(({ scope }) => scope === '*') ? foreign.unclaimed : []
   for (const { holder } of conflicts) claims.await(holder, owner.key)
   const holders = [...Map.groupBy(conflicts, ({ holder }) => holder)]
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -44,26 +59,11 @@ function remembered<Value>(compute: () => Value): () => Value {
   return () => (known ??= { value: compute() }).value
 }
 
-function holdingOf(objects: readonly KubeObject[]): Claim {
-  return { objects: new Set(objects.map(identityOf)), catchAlls: objects.filter(isCatchAll).map(catchAllOf) }
-}
-
-/** Ports of ours on which a catch-all of another SlimeBoot lives, but none of ours yet. */
-function liveConflicts(
-  live: readonly KubeObject[],
-  key: string,
-  { catchAlls: wanted }: Claim,
-  holding: () => Claim,
-): readonly ClaimConflict[] {
-  if (wanted.length === 0) return []
-  return live.flatMap((object) => {
-    const holder = claimedOwner(object)
-    if (holder === undefined || holder === key) return []
-    const theirs = catchAllOf(object)
-    const held = new Set(holding().catchAlls.flatMap((ours) => sharedPorts(theirs, ours)))
-    const subjects = wanted.flatMap((ours) => sharedPorts(theirs, ours)).filter((subject) => !held.has(subject))
-    return subjects.map((subject) => ({ holder, subject }))
-  })
+function holdingOf(objects: readonly KubeObject[], { roots }: Reach): Claim {
+  return {
+    objects: new Set(objects.map(identityOf)),
+    catchAlls: objects.filter(isCatchAll).map((object) => catchAllOf(object, roots)),
+  }
 }
 
 /** `port 9080 of namespace default` as it is, an identity as `Kind/namespace/name`. */

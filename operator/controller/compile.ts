@@ -7,6 +7,7 @@ import { catchAllMark } from '../apply/catch-all.ts'
 import type { Claim } from '../apply/claims.ts'
 import { ReconcileError } from '../apply/failure.ts'
 import { markOwned, ownerOf, type Owner } from '../apply/ownership.ts'
+import { type Reach, reachOf } from '../apply/standing.ts'
 import type { Manifest } from '../render/manifest.ts'
 import { rendering } from '../render/render.ts'
 import { RenderError } from '../render/render-error.ts'
@@ -28,6 +29,8 @@ export interface Compiled {
   readonly values: Values
   readonly desired: readonly Desired[]
   readonly claim: Claim
+  /** Where marks of this SlimeBoot can be true. */
+  readonly reach: Reach
   readonly warnings: readonly Warning[]
 }
 
@@ -61,7 +64,8 @@ function* compiling(boot: KubeObject, options: CompileOptions): Generator<void, 
       objects: new Set(desired.map(({ object }) => identityOf(object))),
       catchAlls: desired.flatMap(({ manifest }) => manifest.catchAll ?? []),
     }
-    return { owner, values, desired, claim, warnings }
+    const objects = desired.map(({ object }) => object)
+    return { owner, values, desired, claim, reach: reachOf(boot, objects, options.facts?.rootNamespace), warnings }
   } catch (error) {
     if (error instanceof InvalidSpecError) {
       // what the cluster alone stands against may heal there

@@ -15,7 +15,9 @@ import { createContests } from '../../runtime/contest.ts'
 import { createLive } from '../apply/live.ts'
 import { createNormalForms } from '../apply/normal-form.ts'
 import { claimedOwner, ownerOfKey } from '../apply/ownership.ts'
+import { type Reach, reachOf } from '../apply/standing.ts'
 import { createPruner } from '../apply/prune.ts'
+import { mergedSpec } from '../spec/build-values.ts'
 import { createPreflight } from '../preflight/preflight.ts'
 import { createCompiler } from './compile.ts'
 import { createFactReader } from './facts.ts'
@@ -54,6 +56,8 @@ export interface ControllerMetrics {
 
 /** Events that come together are one reconcile. */
 const BATCH_MS = 10
+/** What a SlimeBoot does not render only changes its warnings, or is pruned: whoever writes it may do so a hundred times a second. */
+const FOREIGN_MS = 1000
 const SWEEP_MS = 60_000
 
 export type Controller = ReturnType<typeof createController>
@@ -79,7 +83,23 @@ export function createController(options: ControllerOptions) {
   const compiler = createCompiler(operatorDefaults === undefined ? {} : { operatorDefaults })
   const lettingGo = createLettingGo({ client, live, log, events, ...(operatorDefaults === undefined ? {} : { operatorDefaults }) })
   const rendered = async (boot: KubeObject): Promise<readonly KubeObject[]> => await compiler.rendered(boot)
-  const finalizer = createFinalizer({ client, boots, live, pruner, rendered, lettingGo, events, onRemoved })
+  const claims = createClaims()
+  /** Where marks of a SlimeBoot can be true: where its spec says, and what it was granted and has not let go of yet. */
+  const reachOfBoot = (boot: KubeObject): Reach => {
+    const reach = reachOf({ ...boot, spec: mergedSpec(boot, operatorDefaults === undefined ? {} : { operatorDefaults }) }, [])
+    return { ...reach, namespaces: reach.namespaces.union(claims.namespacesOf(keyOf(boot))) }
+  }
+  const finalizer = createFinalizer({
+    client,
+    boots,
+    live,
+    pruner,
+    rendered,
+    reachOf: reachOfBoot,
+    lettingGo,
+    events,
+    onRemoved,
+  })
   const preflight = createPreflight({ client, kindMissing: live.kindMissing })
   const { reconcile } = createReconciler({
     client,
@@ -89,11 +109,11 @@ export function createController(options: ControllerOptions) {
     pruner,
     preflight: preflight.check,
     finalizer,
-    withdrawals: createWithdrawals({ client, live, pruner }),
+    withdrawals: createWithdrawals({ client, live, pruner, reachOf: reachOfBoot }),
     lettingGo,
     events,
     log,
-    claims: createClaims(),
+    claims,
     normalForms,
     compiler,
     facts,
@@ -120,8 +140,11 @@ export function createController(options: ControllerOptions) {
   }
 
   function onObjectChange(previous: KubeObject | undefined, current: KubeObject | undefined): void {
-    const found = new Set([previous, current].flatMap((object) => (object === undefined ? [] : ownerKeys(object))))
-    if (started) for (const key of found) queue.addAfter(key, BATCH_MS)
+    const object = current ?? previous
+    if (object === undefined) return
+    const found = new Set([previous, current].flatMap((each) => (each === undefined ? [] : ownerKeys(each))))
+    const identity = identityOf(object)
+    if (started) for (const key of found) queue.addAfter(key, claims.has(key, identity) ? BATCH_MS : FOREIGN_MS)
     if (current === undefined && previous !== undefined) orphans.removed(previous)
     if (current !== undefined && found.size === 0) noteOrphan(current)
   }

@@ -8,6 +8,7 @@ import { DELETION_POLICY_ANNOTATION, FIELD_MANAGER } from '../api/slimeboot.ts'
 import { failureOf } from '../apply/failure.ts'
 import type { Live } from '../apply/live.ts'
 import { marksOff } from '../apply/ownership.ts'
+import type { Blocked } from '../apply/prune.ts'
 
 export interface LetGoDependencies {
   readonly client: Pick<Client, 'jsonPatch'>
@@ -18,9 +19,15 @@ export function isOrphaning(boot: KubeObject): boolean {
   return boot.metadata.annotations?.[DELETION_POLICY_ANNOTATION] === 'orphan'
 }
 
-/** Takes our marks off: nothing looks like ours afterwards. Throws ReconcileError. */
-export async function letGo({ client, live }: LetGoDependencies, boot: KubeObject, objects: readonly KubeObject[]): Promise<void> {
+/** Takes our marks off: nothing looks like ours afterwards. Returns what was refused. */
+export async function letGo(
+  { client, live }: LetGoDependencies,
+  boot: KubeObject,
+  objects: readonly KubeObject[],
+): Promise<readonly Blocked[]> {
+  const refused: Blocked[] = []
   await Promise.all(objects.map(async (object) => await letGoOf(object)))
+  return refused
 
   async function letGoOf(object: KubeObject): Promise<void> {
     const { ownerReferences = [] } = object.metadata
@@ -32,7 +39,7 @@ export async function letGo({ client, live }: LetGoDependencies, boot: KubeObjec
       await client.jsonPatch(refOf(typeOf(object), object), [...marksOff(object), ...referencesOff], FIELD_MANAGER)
       live.forget(object)
     } catch (error) {
-      if (!hasCode(error, 404)) throw failureOf(error, 'apply', object)
+      if (!hasCode(error, 404)) refused.push({ object, error: failureOf(error, 'apply', object) })
     }
   }
 }

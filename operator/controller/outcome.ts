@@ -20,6 +20,10 @@ export interface Outcome {
   readonly warnings: readonly Warning[]
   /** What stopped it, all of the same step. */
   readonly problems: readonly ReconcileError[]
+  /** Namespaces in which a problem kept everything from being written, with the rendered objects there; everywhere else all was done. */
+  readonly withheld: readonly { readonly namespace: string; readonly objects: readonly string[] }[]
+  /** `Kind/namespace/name` of what others hold and is still there though the SlimeBoot goes. */
+  readonly left?: readonly string[]
   readonly phase: 'converge' | 'delete' | 'suspended'
   /** Come back after this time though nothing failed, milliseconds. */
   readonly waitMs?: number
@@ -36,5 +40,6 @@ export const NOTHING: Outcome = {
   withdrawn: [],
   warnings: [],
   problems: [],
+  withheld: [],
   phase: 'converge',
 }

@@ -3,7 +3,7 @@ import type { Logger } from 'winston'
 import type { Client } from '../../runtime/client.ts'
 import type { EventRecorder } from '../../runtime/events.ts'
 import type { Informer } from '../../runtime/informer.ts'
-import { keyOf, type KubeObject } from '../../runtime/object.ts'
+import { keyOf, type KubeObject, objectId } from '../../runtime/object.ts'
 import type { Result } from '../../runtime/worker.ts'
 import { SUSPEND_ANNOTATION } from '../api/slimeboot.ts'
 import type { Claims } from '../apply/claims.ts'
@@ -11,6 +11,7 @@ import { failureOf, ReconcileError } from '../apply/failure.ts'
 import { earlierOperatorProblem } from '../apply/helm/earlier-operator.ts'
 import { keptWarning } from '../apply/helm/kept-template.ts'
 import { isServedByHelm } from '../apply/helm/release.ts'
+import type { Reach } from '../apply/standing.ts'
 import type { ClusterFacts } from '../spec/cluster-facts.ts'
 import type { Warning } from '../spec/problems.ts'
 import { announce } from './announce.ts'
@@ -22,11 +23,12 @@ import type { createFinalizer } from './finalizer.ts'
 import type { ModuleScopes } from './module-scopes.ts'
 import { NOTHING, type Outcome } from './outcome.ts'
 import { requeueOf } from './requeue.ts'
+import { createForeignCatchAlls } from './foreign-catch-alls.ts'
 import { createStatusWriter } from './status-writer.ts'
 import { withWithdrawal, type Withdrawals } from './withdrawals.ts'
 import { createWorkloadReadiness } from './workload-readiness.ts'
 
-export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensureFinalizer' | 'gatedReads' | 'isCurrent'> {
+export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensureFinalizer' | 'gatedReads' | 'isCurrent' | 'reachOf'> {
   readonly client: Client
   readonly boots: Pick<Informer, 'get' | 'record'>
   readonly claims: Claims
@@ -48,6 +50,11 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
   const workloads = createWorkloadReadiness({ client, live, log })
   const status = createStatusWriter({ client, boots, log })
   const gatedReads = new Map<string, string>()
+  const foreignCatchAlls = createForeignCatchAlls({
+    client,
+    served: (key) => boots.get(key),
+    rendered: async (boot) => await compiler.rendered(boot),
+  })
 
   /** `key`: `namespace/name`. Failures are part of the outcome; what it throws is a bug. */
   async function reconcile(key: string): Promise<Result> {
@@ -109,10 +116,12 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     const known = await facts.read(boot)
     const firstServed = moduleScopes.before(boot, known)
     const compiled = await compileWith(boot, firstServed.length === 0 ? known : { ...known, earlier: firstServed })
-    claimAll({ claims, live, isServed: (key) => boots.get(key) !== undefined }, boot, compiled)
+    const claiming = { claims, live, foreignCatchAlls, isServed: (key: string) => boots.get(key) !== undefined }
+    const inTheWay = await claimAll(claiming, boot, compiled, reachOf(compiled))
     const progress = status.progressOf(boot)
     try {
-      return await convergeTo(boot, compiled, progress.step)
+      const outcome = await convergeTo(boot, compiled, progress.step)
+      return { ...outcome, warnings: [...outcome.warnings, ...unclaimedWarnings(inTheWay)] }
     } finally {
       await progress.end()
     }
@@ -130,8 +139,8 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
   async function convergeTo(boot: KubeObject, compiled: Compiled, onStep: OnStep): Promise<Outcome> {
     const key = keyOf(boot)
     const ensureFinalizer = async (served: KubeObject): Promise<void> => await finalizer.ensure(served)
-    const convergence = await converge({ ...dependencies, gatedReads, isCurrent, ensureFinalizer }, boot, compiled, onStep)
-    const { changes, deleted, waiting, problems, waitMs } = convergence
+    const convergence = await converge({ ...dependencies, gatedReads, isCurrent, reachOf, ensureFinalizer }, boot, compiled, onStep)
+    const { changes, deleted, waiting, problems, withheld, waitMs } = convergence
     if (convergence.complete && isServedByHelm(boot)) await finalizer.takeOver(boots.get(key) ?? boot)
     if (convergence.complete) for (const other of claims.release(key, compiled.claim)) enqueue(other)
     const desired = compiled.desired.map(({ object }) => object)
@@ -141,13 +150,22 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
       total: desired.length,
       changes,
       deleted,
-      unready: problems.length > 0 ? [] : await workloads.unreadyOf(key, desired),
+      unready: problems.length > 0 && withheld.length === 0 ? [] : await workloads.unreadyOf(key, desired),
       waiting,
       withdrawn: withdrawals.withdrawn(boot, compiled),
       warnings: [...compiled.warnings, ...warningsOf(convergence)],
       problems,
+      withheld: withheld.map((namespace) => ({
+        namespace,
+        objects: desired.filter((object) => object.metadata.namespace === namespace).map(objectId),
+      })),
       ...(waitMs === undefined ? {} : { waitMs }),
     }
+  }
+
+  /** While a spec that changed is not carried out, what was granted before counts as well. */
+  function reachOf({ owner, reach }: Compiled): Reach {
+    return { ...reach, namespaces: reach.namespaces.union(claims.namespacesOf(owner.key)) }
   }
 
   function isCurrent(boot: KubeObject): boolean {
@@ -158,13 +176,41 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
   return { reconcile }
 }
 
-function warningsOf({ copies, keptTemplates }: Convergence): readonly Warning[] {
+/** How many objects of a kind of warning are told one by one; there may be thousands. */
+const TOLD = 10
+
+function warningsOf({ copies, forged, leftBehind, keptTemplates }: Convergence): readonly Warning[] {
   return [
-    ...copies.map((copy) => ({
-      reason: 'Copy' as const,
-      path: 'metadata',
-      message: `${copy} carries our annotation of another object. It is left alone; delete it, or remove its annotation config.netease.com/owned.`,
-    })),
+    ...some(
+      'Copy',
+      copies,
+      (object) =>
+        `${object} carries our annotation of another object. It is left alone; delete it, or remove its annotation config.netease.com/owned.`,
+    ),
+    ...some(
+      'Forged',
+      forged,
+      (object) =>
+        `${object} carries marks of this SlimeBoot, which has nothing in that namespace or under that name; the operator did not write them. It is left alone; delete it, or remove its label config.netease.com/slimeboot.`,
+    ),
+    ...some('LeftBehind', leftBehind, (reason) => `Left of an earlier spec, or marked so by somebody: ${reason}`),
     ...keptTemplates.map(keptWarning),
+  ]
+}
+
+function unclaimedWarnings(objects: readonly string[]): readonly Warning[] {
+  return some(
+    'Forged',
+    objects,
+    (object) =>
+      `${object} takes over ports of this SlimeBoot in its namespace, but no SlimeBoot that exists renders it, so it holds nobody up. Delete it: proxies there get two catch-alls and refuse both.`,
+  )
+}
+
+function some(reason: Warning['reason'], items: readonly string[], messageOf: (item: string) => string): readonly Warning[] {
+  const more = items.length - TOLD
+  return [
+    ...items.slice(0, TOLD).map((item) => ({ reason, path: 'metadata', message: messageOf(item) })),
+    ...(more > 0 ? [{ reason, path: 'metadata', message: `${more} more objects like these.` }] : []),
   ]
 }

@@ -10,6 +10,7 @@ import { readHelmRelease } from '../apply/helm/release.ts'
 import type { Live } from '../apply/live.ts'
 import { ownerOf, ownershipOf } from '../apply/ownership.ts'
 import { readObjects } from '../apply/read.ts'
+import { type Reach, type Standing, standingOf } from '../apply/standing.ts'
 import { isOrphaning } from './deletion-policy.ts'
 
 export interface RemainsDependencies {
@@ -17,15 +18,26 @@ export interface RemainsDependencies {
   readonly live: Pick<Live, 'labelled'>
   /** What the SlimeBoot renders as it is now; nothing where its spec is invalid. */
   readonly rendered: (boot: KubeObject) => Promise<readonly KubeObject[]>
+  /** Where its marks can be true. */
+  readonly reachOf: (boot: KubeObject) => Reach
+}
+
+/** Objects of a SlimeBoot. */
+export interface Remains {
+  readonly ours: readonly KubeObject[]
+  /** In namespaces that it does not render into: they are removed as well, but nobody waits for them. */
+  readonly leftBehind: readonly KubeObject[]
 }
 
 export interface Survivors {
   readonly found: readonly KubeObject[]
+  /** Not on their way out yet. */
+  readonly leftBehind: readonly KubeObject[]
   /** Kinds that may not be listed: whether they are gone cannot be seen. */
   readonly blocked: readonly ReconcileError[]
 }
 
-export function createRemains({ client, live, rendered }: RemainsDependencies) {
+export function createRemains({ client, live, rendered, reachOf }: RemainsDependencies) {
   /** Objects of ours without the label, which no list and no watch shows: looked for by their names. */
   async function unlabelled(boot: KubeObject): Promise<readonly KubeObject[]> {
     const owner = ownerOf(boot)
@@ -42,22 +54,29 @@ export function createRemains({ client, live, rendered }: RemainsDependencies) {
 
   return {
     /** What is known to be there, for the most part from the cache. Throws ReconcileError. */
-    async known(boot: KubeObject): Promise<readonly KubeObject[]> {
-      const owner = ownerOf(boot)
-      const labelled = live.labelled(owner.label).filter((object) => ownershipOf(object, owner) === 'ours')
-      return [...(labelled.length > 0 ? labelled : await unlabelled(boot)), ...(await releaseOf(boot))]
+    async known(boot: KubeObject): Promise<Remains> {
+      const reach = reachOf(boot)
+      const labelled = byStanding(live.labelled(ownerOf(boot).label), boot, reach)
+      const release = await releaseOf(boot)
+      const isNear = ({ metadata }: KubeObject): boolean => metadata.namespace === undefined || reach.namespaces.has(metadata.namespace)
+      // what carries the label may be somebody's forgery: as long as something real is there the rest is looked for later
+      const isUnderWay = labelled.ours.some(({ metadata }) => metadata.deletionTimestamp === undefined)
+      return {
+        ours: [...labelled.ours, ...(isUnderWay ? [] : await unlabelled(boot)), ...release.filter(isNear)],
+        leftBehind: [...labelled.leftBehind, ...release.filter((object) => !isNear(object))],
+      }
     },
 
     /** Lists every kind anew: the cache may be behind, or lack what lost its label meanwhile. Throws ReconcileError. */
     async survivors(boot: KubeObject): Promise<Survivors> {
       const owner = ownerOf(boot)
-      const found: KubeObject[] = []
+      const reach = reachOf(boot)
+      const listed: KubeObject[] = []
       const blocked: ReconcileError[] = []
       await Promise.all(
         MANAGED_TYPES.map(async (type) => {
           try {
-            const { items } = await client.list(type, { labelSelector: `${OWNER_LABEL}=${owner.label}` })
-            found.push(...items.filter((item) => ownershipOf(item, owner) === 'ours'))
+            listed.push(...(await client.list(type, { labelSelector: `${OWNER_LABEL}=${owner.label}` })).items)
           } catch (error) {
             if (error instanceof ApiError && error.unknownKind) return
             if (!hasCode(error, 403))
@@ -73,7 +92,21 @@ export function createRemains({ client, live, rendered }: RemainsDependencies) {
           }
         }),
       )
-      return { found: [...found, ...(await unlabelled(boot)), ...(await releaseOf(boot))], blocked }
+      const { ours, leftBehind } = byStanding(listed, boot, reach)
+      const release = (await releaseOf(boot)).filter(({ metadata }) => reach.namespaces.has(metadata.namespace ?? ''))
+      return {
+        found: [...ours, ...(await unlabelled(boot)), ...release],
+        leftBehind: leftBehind.filter(({ metadata }) => metadata.deletionTimestamp === undefined),
+        blocked,
+      }
     },
   }
+}
+
+function byStanding(objects: readonly KubeObject[], boot: KubeObject, reach: Reach): Remains {
+  const owner = ownerOf(boot)
+  const standings = objects.map((object) => ({ object, standing: standingOf(object, owner, reach) }))
+  const those = (wanted: Standing): readonly KubeObject[] =>
+    standings.filter(({ standing }) => standing === wanted).map(({ object }) => object)
+  return { ours: those('ours'), leftBehind: those('left-behind') }
 }

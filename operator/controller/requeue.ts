@@ -12,15 +12,17 @@ const SOONEST_MS = 50
 export function requeueOf(outcome: Outcome, nextLookMs: () => number): Result {
   const retries = new Set(outcome.problems.map((problem) => problem.retry))
   const { withdrawalMs } = outcome
-  if (retries.has('conflict') || retries.has('backoff')) {
-    // an API server that is away comes back for everybody at once: that must not take long to be noticed
-    const away = outcome.problems.every((problem) => problem.reason === 'ApiServerUnreachable')
-    return { retry: true, longestRetryMs: away ? HEALS_MS : withdrawalMs, failed: retries.has('backoff') ? 'error' : undefined }
-  }
-  if (retries.has('heals')) return { requeueAfterMs: Math.min(jittered(HEALS_MS), withdrawalMs ?? Infinity), failed: 'error' }
-  if (retries.has('terminal')) return { failed: 'terminal', ...(withdrawalMs === undefined ? {} : { requeueAfterMs: withdrawalMs }) }
   const waits = [outcome.waitMs, withdrawalMs].filter((each) => each !== undefined)
   for (const change of outcome.changes) if (change.contest !== undefined) waits.push(change.contest.retryMs)
   if (outcome.unready.length > 0 || outcome.waiting.length > 0) waits.push(nextLookMs())
+  if (retries.has('conflict') || retries.has('backoff')) {
+    // an API server that is away comes back for everybody at once: that must not take long to be noticed
+    const away = outcome.problems.every((problem) => problem.reason === 'ApiServerUnreachable')
+    // one namespace in trouble does not make the others wait longer and longer
+    const others = outcome.withheld.length > 0 ? Math.min(HEALS_MS, ...waits) : withdrawalMs
+    return { retry: true, longestRetryMs: away ? HEALS_MS : others, failed: retries.has('backoff') ? 'error' : undefined }
+  }
+  if (retries.has('heals')) return { requeueAfterMs: Math.max(SOONEST_MS, Math.min(jittered(HEALS_MS), ...waits)), failed: 'error' }
+  if (retries.has('terminal')) return { failed: 'terminal', ...(withdrawalMs === undefined ? {} : { requeueAfterMs: withdrawalMs }) }
   return waits.length === 0 ? {} : { requeueAfterMs: Math.max(SOONEST_MS, Math.min(...waits)) }
 }

@@ -36,8 +36,7 @@ export function createStatusWriter({ client, boots, log }: StatusWriterDependenc
   async function write(judged: KubeObject, outcome: Outcome): Promise<void> {
     const key = keyOf(judged)
     const boot = boots.get(key)
-    if (boot === undefined || boot.metadata.uid !== judged.metadata.uid || outcome.problems.some((problem) => problem.retry === 'conflict'))
-      return
+    if (boot === undefined || boot.metadata.uid !== judged.metadata.uid || isInFlux(outcome)) return
     const finished = outcome.phase === 'delete' && outcome.waiting.length === 0 && outcome.problems.length === 0
     if (finished) return
     // a spec that came meanwhile was not looked at yet
@@ -89,4 +88,9 @@ function isMereProgress(boot: KubeObject, status: Status): boolean {
   const before = previous?.conditions?.find((condition) => condition.type === 'Ready')
   const now = status.conditions.find((condition) => condition.type === 'Ready')
   return previous?.observedGeneration === status.observedGeneration && before?.reason === 'Progressing' && now?.reason === 'Progressing'
+}
+
+/** Nothing but conflicts: looked at again at once, and mostly gone then. */
+function isInFlux({ problems }: Outcome): boolean {
+  return problems.length > 0 && problems.every(({ retry }) => retry === 'conflict')
 }

@@ -69,7 +69,7 @@ export function readyOf(outcome: Outcome): NewCondition {
     return ready(
       'False',
       problem.reason,
-      [...outcome.problems.map((each) => each.message).slice(0, LISTED), ...withdrawnText(outcome)].join('\n'),
+      [...outcome.problems.map((each) => each.message).slice(0, LISTED), ...withheldText(outcome), ...withdrawnText(outcome)].join('\n'),
     )
   if (outcome.phase === 'suspended')
     return ready(
@@ -133,7 +133,18 @@ function conditionsOf(outcome: Outcome): readonly NewCondition[] {
 }
 
 function notReady(outcome: Outcome): number {
-  return outcome.unready.length + outcome.waiting.length + outcome.problems.flatMap((problem) => problem.objects).length
+  const objects = [...outcome.problems.flatMap((problem) => problem.objects), ...outcome.withheld.flatMap((each) => each.objects)]
+  return outcome.unready.length + outcome.waiting.length + new Set(objects).size
+}
+
+/** Which namespaces are left out, and that the others are not. */
+function withheldText({ withheld }: Outcome): readonly string[] {
+  if (withheld.length === 0) return []
+  const names = listed(
+    withheld.map(({ namespace }) => namespace),
+    LISTED,
+  )
+  return [`Withheld: ${withheld.length === 1 ? 'namespace' : 'namespaces'} ${names}. Everything else is applied, repaired and pruned.`]
 }
 
 function sentence(unready: readonly Unready[]): string {

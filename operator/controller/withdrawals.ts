@@ -7,12 +7,13 @@ import type { Client } from '../../runtime/client.ts'
 import { objectId, type KubeObject } from '../../runtime/object.ts'
 import { DEPLOYMENT } from '../api/kinds.ts'
 import type { Change } from '../apply/apply.ts'
-import { globalSidecarNamespaceOf, isCatchAll } from '../apply/catch-all.ts'
+import { catchAllOf, isCatchAll } from '../apply/catch-all.ts'
 import { failureOf, type ReconcileError } from '../apply/failure.ts'
 import type { Live } from '../apply/live.ts'
-import { ownerOf, ownershipOf } from '../apply/ownership.ts'
+import { ownerOf } from '../apply/ownership.ts'
 import type { Pruner } from '../apply/prune.ts'
 import { countOfAvailable } from '../apply/readiness.ts'
+import { type Reach, standingOf } from '../apply/standing.ts'
 import type { Compiled } from './compile.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -27,6 +28,8 @@ export interface WithdrawalDependencies {
   readonly client: Pick<Client, 'get'>
   readonly live: Pick<Live, 'get' | 'labelled' | 'forbidden'>
   readonly pruner: Pick<Pruner, 'removeCatchAlls'>
+  /** Where marks of a SlimeBoot can be true. */
+  readonly reachOf: (boot: KubeObject) => Reach
   readonly now?: () => number
 }
 
@@ -48,7 +51,7 @@ interface Watched {
 
 export type Withdrawals = ReturnType<typeof createWithdrawals>
 
-export function createWithdrawals({ client, live, pruner, now = () => performance.now() }: WithdrawalDependencies) {
+export function createWithdrawals({ client, live, pruner, reachOf, now = () => performance.now() }: WithdrawalDependencies) {
   /** By SlimeBoot, then by namespace of the global-sidecar. */
   const boots = new Map<string, Map<string, Watched>>()
 
@@ -90,9 +93,13 @@ export function createWithdrawals({ client, live, pruner, now = () => performanc
     /** One step for a SlimeBoot that is served. Throws ReconcileError. */
     async step(boot: KubeObject): Promise<Withdrawal> {
       const owner = ownerOf(boot)
+      const reach = reachOf(boot)
       const catchAlls = live
         .labelled(owner.label)
-        .filter((object) => isCatchAll(object) && ownershipOf(object, owner) === 'ours' && object.metadata.deletionTimestamp === undefined)
+        .filter(
+          (object) => isCatchAll(object) && standingOf(object, owner, reach) === 'ours' && object.metadata.deletionTimestamp === undefined,
+        )
+      const globalSidecarNamespaceOf = (object: KubeObject): string => catchAllOf(object, reach.roots).globalSidecarNamespace
       const changes: Change[] = []
       const problems: ReconcileError[] = []
       const waits: number[] = []
@@ -107,8 +114,8 @@ export function createWithdrawals({ client, live, pruner, now = () => performanc
           waits.push(Math.max(waitMs, 1000))
           continue
         }
-        const { deleted, blocked } = await pruner.removeCatchAlls(owner.key, [catchAll])
-        problems.push(...blocked)
+        const { deleted, blocked } = await pruner.removeCatchAlls(owner.key, [catchAll], reach.roots)
+        problems.push(...blocked.map(({ error }) => error))
         if (deleted.length === 0) continue
         seen.withdrawnAt = [...seen.withdrawnAt, now()]
         changes.push({ object: objectId(catchAll), action: 'withdrawn', fields: [], mutated: [] })

@@ -24,40 +24,47 @@ export async function namespaceState(client: Client, objects: readonly KubeObjec
   }
 }
 
-/** What keeps objects from being created there; a missing namespace is none when it is to be created. */
-export function namespaceProblems({ missing, terminating }: NamespaceState, create: boolean): readonly ReconcileError[] {
-  const problems: ReconcileError[] = []
-  if (terminating.length > 0) {
-    problems.push(
-      new ReconcileError(
+/** What keeps objects from being created there, one problem for each namespace; a missing namespace is none when it is to be created. */
+export function namespaceProblems({ missing, terminating }: NamespaceState, create: boolean): readonly NamespaceProblem[] {
+  return [
+    ...terminating.map((namespace) => ({
+      namespace,
+      problem: new ReconcileError(
         'NamespaceTerminating',
-        `Namespace ${terminating.join(', ')} is terminating. Wait until it is gone and create it anew, or take it from the SlimeBoot.`,
+        `Namespace ${namespace} is terminating. Wait until it is gone and create it anew, or take it from the SlimeBoot.`,
         'heals',
       ),
-    )
-  }
-  if (missing.length > 0 && !create) {
-    problems.push(
-      new ReconcileError(
+    })),
+    ...(create ? [] : missing).map((namespace) => ({
+      namespace,
+      problem: new ReconcileError(
         'NamespaceMissing',
-        `Namespace ${missing.join(', ')} does not exist. Create it, or set annotation config.netease.com/create-namespaces: "true" on the SlimeBoot.`,
+        `Namespace ${namespace} does not exist. Create it, or set annotation config.netease.com/create-namespaces: "true" on the SlimeBoot.`,
         'heals',
       ),
-    )
-  }
-  return problems
+    })),
+  ]
 }
 
-/** One that exists already is as good. Throws ReconcileError. */
-export async function createNamespaces(client: Client, names: readonly string[]): Promise<void> {
+/** What stands against objects in one namespace. */
+export interface NamespaceProblem {
+  /** Empty for what stands against a cluster-scoped object. */
+  readonly namespace: string
+  readonly problem: ReconcileError
+}
+
+/** One that exists already is as good. Returns what was refused. */
+export async function createNamespaces(client: Client, names: readonly string[]): Promise<readonly NamespaceProblem[]> {
+  const refused: NamespaceProblem[] = []
   for (const name of names) {
     const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }
     try {
       await client.create(NAMESPACE, namespace, FIELD_MANAGER)
     } catch (error) {
-      if (!hasCode(error, 409)) throw failureOf(error, 'apply', namespace)
+      if (!hasCode(error, 409)) refused.push({ namespace: name, problem: failureOf(error, 'apply', namespace) })
     }
   }
+  return refused
 }
 
 async function readNamespaces(client: Client, names: readonly string[]): Promise<ReadonlyMap<string, KubeObject>> {

@@ -5,7 +5,7 @@ import { CREATE_NAMESPACES_ANNOTATION } from '../api/slimeboot.ts'
 import { failureOf, ReconcileError } from '../apply/failure.ts'
 import type { Plan } from '../apply/plan.ts'
 import type { Values } from '../spec/values.ts'
-import { createNamespaces, namespaceProblems, namespaceState } from './namespaces.ts'
+import { createNamespaces, type NamespaceProblem, namespaceProblems, namespaceState } from './namespaces.ts'
 import { takenHosts } from './dispatch-hosts.ts'
 import { describeMissing, missingRights, needsOf } from './rights.ts'
 
@@ -13,6 +13,14 @@ import { describeMissing, missingRights, needsOf } from './rights.ts'
 export interface Rendered {
   readonly values: Values
   readonly desired: readonly { readonly object: KubeObject }[]
+}
+
+/** What stands against a plan before its first write. */
+export interface Obstacles {
+  /** Against all of it. */
+  readonly general: readonly ReconcileError[]
+  /** Against what is in single namespaces. */
+  readonly inNamespaces: readonly NamespaceProblem[]
 }
 
 export interface PreflightDependencies {
@@ -24,7 +32,8 @@ export function createPreflight({ client, kindMissing }: PreflightDependencies) 
   /** Per SlimeBoot the state (uid and generation) whose rights and hosts were found in order. */
   const passed = new Map<string, string>()
 
-  async function check(boot: KubeObject, rendered: Rendered, plan: Plan): Promise<readonly ReconcileError[]> {
+  /** `isStopped`: something else stands against all of it already, so nothing is written. */
+  async function check(boot: KubeObject, rendered: Rendered, plan: Plan, isStopped: boolean): Promise<Obstacles> {
     const created = plan.steps.filter((step) => step.action === 'create').map((step) => step.desired)
     const inhabited = new Set([boot, ...plan.steps.flatMap((step) => step.live ?? [])].map((object) => object.metadata.namespace))
     const create = boot.metadata.annotations?.[CREATE_NAMESPACES_ANNOTATION] === 'true'
@@ -44,17 +53,13 @@ export function createPreflight({ client, kindMissing }: PreflightDependencies) 
         : [],
       isNew ? hostProblems(client, boot, rendered) : [],
     ])
-    const problems = [
-      ...collisionProblems(plan),
-      ...kindProblems(created.filter(kindMissing)),
-      ...namespaceProblems(namespaces, create),
-      ...rights,
-      ...hosts,
-    ]
-    if (problems.length > 0) return problems
+    const general = [...kindProblems(created.filter(kindMissing)), ...rights, ...hosts]
+    const inNamespaces = namespaceProblems(namespaces, create)
+    // the namespace of the modules stands or falls with everything else
+    const isHomeless = inNamespaces.some(({ namespace }) => namespace === rendered.values.namespace)
+    if (general.length > 0 || isHomeless || isStopped) return { general, inNamespaces }
     passed.set(keyOf(boot), state)
-    await createNamespaces(client, namespaces.missing)
-    return []
+    return { general, inNamespaces: [...inNamespaces, ...(create ? await createNamespaces(client, namespaces.missing) : [])] }
   }
 
   return {
@@ -65,10 +70,13 @@ export function createPreflight({ client, kindMissing }: PreflightDependencies) 
 }
 
 /** What a plan refuses: objects in the way that are not ours. */
-export function collisionProblems({ refusals }: Plan): readonly ReconcileError[] {
+export function collisionProblems({ refusals }: Pick<Plan, 'refusals'>): readonly NamespaceProblem[] {
   return [...refusals]
     .sort((a, b) => (a.object < b.object ? -1 : 1))
-    .map((refusal) => new ReconcileError('Conflict', refusal.message, 'heals', { objects: [refusal.object] }))
+    .map(({ namespace, object, message }) => ({
+      namespace,
+      problem: new ReconcileError('Conflict', message, 'heals', { objects: [object] }),
+    }))
 }
 
 /** One problem for all objects whose kind the API server does not know. */

@@ -85,12 +85,12 @@ describe('objects without their SlimeBoot', () => {
     assert.equal(await orphanCount(), ids.length)
   })
 
-  test('hold their ports against another SlimeBoot, which is told how to get rid of them', async () => {
+  test('keep another SlimeBoot out of their namespace, which is told how to get rid of them', async () => {
     await createBoot(stage, 'next', specOf({ ...(await newInstallation(stage, 'next')), apps: installation.apps }))
     const { message } = await readyIs(stage, 'next', 'False', 'Conflict')
     assert.match(
       message ?? '',
-      new RegExp(`SlimeBoot ${stage.namespace}/lost has port 80 of namespace ${installation.apps[0]}.*prune-orphans`),
+      new RegExp(`EnvoyFilter/${installation.apps[0]}/to-global-sidecar belongs to SlimeBoot ${stage.namespace}/lost.*prune-orphans`),
     )
   })
 

@@ -68,15 +68,25 @@ describe('a SlimeBoot that is refused', { concurrency: true }, () => {
     assert.deepEqual((adopted['spec'] as { selector: unknown }).selector, { app: installation.module })
   })
 
-  test('for a missing namespace names all of them, and goes on when they are there', async () => {
+  test('for the namespace of its module, which is missing, writes nothing, and goes on when it is there', async () => {
     const installation = await newInstallation(stage, 'nowhere')
-    const missing = [`${installation.root}-a`, `${installation.root}-b`]
-    await createBoot(stage, 'nowhere', specOf(installation, { namespaces: [...installation.apps, ...missing] }))
+    const home = `${installation.root}-home`
+    await createBoot(stage, 'nowhere', specOf({ ...installation, home }))
     const ready = await readyIs(stage, 'nowhere', 'False', 'NamespaceMissing')
-    for (const name of missing) assert.match(ready.message ?? '', new RegExp(name))
+    assert.match(ready.message ?? '', new RegExp(home))
     assert.deepEqual(await ownedIds(stage, 'nowhere'), [])
-    for (const name of missing) await stage.client.create(NAMESPACE, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+    await stage.client.create(NAMESPACE, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: home } })
     await isReady(stage, 'nowhere', HEALED)
+  })
+
+  test('for missing namespaces names all of them, and goes on when they are there', async () => {
+    const installation = await newInstallation(stage, 'several')
+    const missing = [`${installation.root}-a`, `${installation.root}-b`]
+    await createBoot(stage, 'several', specOf(installation, { namespaces: [...installation.apps, ...missing] }))
+    const ready = await readyIs(stage, 'several', 'False', 'NamespaceMissing')
+    for (const name of missing) assert.match(ready.message ?? '', new RegExp(name))
+    for (const name of missing) await stage.client.create(NAMESPACE, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+    await isReady(stage, 'several', HEALED)
   })
 
   test('for a missing namespace makes it when told to', async () => {

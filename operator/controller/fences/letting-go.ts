@@ -153,7 +153,9 @@ export function createLettingGo({ client, live, log, events, operatorDefaults, n
       )
       live.record(answer)
     } catch (error) {
-      if (!hasCode(error, 404)) throw failureOf(error, 'apply', catchAll)
+      // somebody writes it at this moment: the next look finds it, and nobody waits for him
+      const failure = hasCode(error, 404) ? undefined : failureOf(error, 'apply', catchAll)
+      if (failure !== undefined && failure.retry !== 'conflict') throw failure
     }
   }
 

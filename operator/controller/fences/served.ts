@@ -25,6 +25,8 @@ export interface Service {
   readonly reaches: (namespace: string) => boolean
   /** Where its catch-all for `namespace` is; undefined where it has none, because it runs without global-sidecars. */
   readonly catchAllNamespace: (namespace: string) => string | undefined
+  /** Namespace of its modules. */
+  readonly home: string
   /** Its lazyload modules, `namespace/name`. */
   readonly modules: readonly string[]
 }
@@ -49,6 +51,7 @@ export function serviceOf(boot: KubeObject, options: ValuesOptions = {}): Servic
     reaches,
     catchAllNamespace: (namespace) =>
       mode === 'none' ? undefined : mode === 'cluster' ? (textAt(spec, 'istioNamespace') ?? '') : namespace,
+    home: textAt(spec, 'namespace') ?? '',
     modules: modules.map(({ name }) => `${textAt(spec, 'namespace') ?? ''}/${name}`),
   }
 }

@@ -27,6 +27,7 @@ function plan(desired: readonly KubeObject[], live: readonly KubeObject[], adopt
     wanted: new Set(desired.map(identityOf)),
     live: (object) => cluster.get(identityOf(object)),
     labelled: live,
+    reach: { namespaces: new Set(['ns']), roots: new Set() },
     release: [],
     spec: {},
     adopt,

@@ -73,12 +73,14 @@ test('a ConfigMap that holds no configuration of lazyload is no module', () => {
   assert.equal(revisionsOfConfig({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' } }), undefined)
 })
 
+const ROOTS = new Set(['istio-system'])
+
 test('what leaves with the whole SlimeBoot: the fences that it serves, unless another module says that it serves them; all behind its catch-alls', () => {
   const spec = {
     module: [lazyload({ istioRev: '1-19', strictRev: true })],
     component: { globalSidecar: { type: 'namespaced', namespace: ['a'] } },
   }
-  const { leaves } = goingWith(boot(spec), [catchAll('old'), configMap(lazyload())], serviceOf(boot(spec)))
+  const { leaves } = goingWith(boot(spec), [catchAll('old'), configMap(lazyload())], serviceOf(boot(spec)), ROOTS)
   const asked: readonly (readonly [string, string, string | undefined, boolean])[] = [
     ['a', '1-19', undefined, true],
     ['a', '1-19', 'mesh-operator/lazyload', true],
@@ -95,18 +97,29 @@ test('what leaves with the whole SlimeBoot: the fences that it serves, unless an
 test('what leaves with a part of it: what the spec still serves does not', () => {
   const spec = { module: [lazyload()], component: { globalSidecar: { type: 'namespaced', namespace: ['a'] } } }
   const service = serviceOf(boot(spec))
-  assert.equal(goingFrom(boot(spec), [], service), undefined)
+  assert.equal(goingFrom(boot(spec), [], service, ROOTS), undefined)
   assert.equal(
-    goingFrom(boot(spec), [{ ...catchAll('b'), kind: 'Service', metadata: { name: 'global-sidecar', namespace: 'b' } }], service),
+    goingFrom(boot(spec), [{ ...catchAll('b'), kind: 'Service', metadata: { name: 'global-sidecar', namespace: 'b' } }], service, ROOTS),
     undefined,
   )
-  const fromCluster = goingFrom(boot(spec), [catchAll('istio-system', '*')], service)
+  const fromCluster = goingFrom(boot(spec), [catchAll('istio-system', '*')], service, ROOTS)
   assert.deepEqual(
     ['a', 'b'].map((namespace) => fromCluster?.leaves({ namespace, revision: '' }, undefined)),
     [false, true],
   )
+  // what somebody who may write in one namespace says there
+  const forged = goingFrom(boot(spec), [catchAll('tenant', '*')], service, ROOTS)
+  assert.deepEqual(
+    ['a', 'b', 'tenant'].map((namespace) => forged?.leaves({ namespace, revision: '' }, undefined)),
+    [false, false, true],
+  )
+  const elsewhere = configMap(lazyload())
+  assert.equal(
+    goingFrom(boot(spec), [{ ...elsewhere, metadata: { ...elsewhere.metadata, namespace: 'tenant' } }], service, ROOTS),
+    undefined,
+  )
   const off = { ...spec, module: [{ ...lazyload(), enable: false }] }
-  const module = goingFrom(boot(off), [configMap(lazyload({ istioRev: '1-19' }))], serviceOf(boot(off)))
+  const module = goingFrom(boot(off), [configMap(lazyload({ istioRev: '1-19' }))], serviceOf(boot(off)), ROOTS)
   assert.deepEqual(
     [
       ['a', '1-19'],

@@ -42,6 +42,7 @@ function setUp() {
         return await Promise.resolve({ deleted: ['EnvoyFilter/shop/to-global-sidecar'], blocked: [] })
       },
     },
+    reachOf: () => ({ namespaces: new Set(['shop']), roots: new Set() }),
     now: () => world.time,
   })
   /** After so many milliseconds with so many replicas: what was withdrawn. */
