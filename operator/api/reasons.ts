@@ -22,7 +22,8 @@ export const CONDITION_REASONS = {
   },
   WorkloadNotReady: {
     means: "A workload does not become available; the message names object, pod and the container's own reason.",
-    remedy: 'Mend that reason: image name or pull secret, resources, the log of the container.',
+    remedy:
+      'Mend that reason: image name or pull secret, resources, the log of the container. `OOMKilled`: the message has the memory limit that was too low and the field that raises it; for a global-sidecar `slimeboot preflight` estimates how much it needs.',
   },
   CatchAllWithdrawn: {
     means:

@@ -2,6 +2,7 @@
 import type { Client } from '../../runtime/client.ts'
 import type { KubeObject } from '../../runtime/object.ts'
 import { POD } from '../api/kinds.ts'
+import { OOM_KILLED, outOfMemory } from './out-of-memory.ts'
 
 export interface PodCause {
   /** CamelCase, as Kubernetes gives it: `Unschedulable`, `ImagePullBackOff`. */
@@ -17,12 +18,13 @@ export async function readPodCause(client: Pick<Client, 'list'>, deployment: Kub
     .map(([name, value]) => `${name}=${value}`)
     .join(',')
   const { items } = await client.list(POD, { namespace: deployment.metadata.namespace, labelSelector })
-  return podCause(items)
+  return podCause(items, deployment.metadata.name)
 }
 
 interface ContainerStatus {
   readonly name: string
   readonly ready?: boolean
+  readonly restartCount?: number
   readonly state?: {
     readonly waiting?: { readonly reason?: string; readonly message?: string }
     readonly terminated?: { readonly reason?: string; readonly message?: string; readonly exitCode?: number }
@@ -37,17 +39,20 @@ interface PodStatus {
   readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string; readonly message?: string }[]
 }
 
-/** What keeps a Deployment's pods from being ready: the first pod with a cause, as `pod NAME, container NAME: Reason: message`. */
-export function podCause(pods: readonly KubeObject[]): PodCause | undefined {
+/**
+ * What keeps a Deployment's pods from being ready: the first pod with a cause, as `pod NAME, container NAME: Reason: message`.
+ * `deployment`: its name, which says where the limits of its containers are set.
+ */
+export function podCause(pods: readonly KubeObject[], deployment?: string): PodCause | undefined {
   const sorted = [...pods].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
   for (const pod of sorted) {
-    const cause = causeOf(pod)
+    const cause = causeOf(pod, deployment)
     if (cause !== undefined) return cause
   }
   return undefined
 }
 
-function causeOf(pod: KubeObject): PodCause | undefined {
+function causeOf(pod: KubeObject, deployment: string | undefined): PodCause | undefined {
   const status = (pod['status'] ?? {}) as PodStatus
   const name = `pod ${pod.metadata.name}`
   const unscheduled = status.conditions?.find((condition) => condition.type === 'PodScheduled' && condition.status === 'False')
@@ -58,6 +63,9 @@ function causeOf(pod: KubeObject): PodCause | undefined {
     }
   for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
     const where = `${name}, container ${container.name}`
+    // in every state until it is ready again: it waits to be restarted, has just ended, or is starting anew
+    const memory = outOfMemory(pod, container, deployment)
+    if (memory !== undefined) return { reason: OOM_KILLED, message: `${where}: ${memory}` }
     const waiting = container.state?.waiting
     if (waiting?.reason !== undefined && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing') {
       const last = container.lastState?.terminated

@@ -84,6 +84,33 @@ describe('a SlimeBoot whose workload does not come up', { concurrency: true }, (
     )
   })
 
+  test('says of a global-sidecar that was OOM-killed what its limit was, how often, and what to set', async () => {
+    const installation = await newInstallation(stage, 'memory', 1)
+    const [app] = installation.apps
+    const resources = { limits: { memory: '200Mi' } }
+    const globalSidecar = { enable: true, type: 'namespaced', namespace: installation.apps, resources, ...NOWHERE }
+    await createBoot(stage, 'memory', specOf(installation, {}, { component: { globalSidecar } }))
+    const pod = await podOf(app!)
+    const last = { terminated: { exitCode: 137, reason: 'OOMKilled' } }
+    await setStatus(pod, { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 5m0s' } }, last, 7)
+    await stage.eventually(async () => {
+      const { status } = await readBoot(stage, 'memory')
+      assert.deepEqual(
+        status?.unready?.filter(({ object }) => object === `Deployment/${app}/global-sidecar`).map(({ reason }) => reason),
+        ['OOMKilled'],
+      )
+      assert.match(
+        conditionOf(await readBoot(stage, 'memory'), 'Ready').message ?? '',
+        /container istio-proxy: OOMKilled: exit code 137, restarted 7 times\. Its memory limit of 200Mi is too low\. Set spec\.component\.globalSidecar\.resources\.limits\.memory higher, for example to 400Mi/,
+      )
+    })
+    // running again, but not ready: the cause is still the same
+    await setStatus(pod, { running: { startedAt: '2026-01-01T00:00:00Z' } }, last, 8)
+    await stage.eventually(async () =>
+      assert.match(conditionOf(await readBoot(stage, 'memory'), 'Ready').message ?? '', /OOMKilled: exit code 137, restarted 8 times/),
+    )
+  })
+
   test('holds back the catch-all of a global-sidecar that is not available, while other namespaces go on', async () => {
     const installation = await newInstallation(stage, 'gate', 2)
     const [full, free] = installation.apps
@@ -135,11 +162,12 @@ async function podOf(namespace: string): Promise<KubeObject> {
 }
 
 /** What a kubelet reports of the only container, once the pod has a place. */
-async function setStatus(pod: KubeObject, state: JsonObject, lastState: JsonObject = {}): Promise<void> {
+async function setStatus(pod: KubeObject, state: JsonObject, lastState: JsonObject = {}, restartCount = 0): Promise<void> {
+  const { containers } = pod['spec'] as { containers: readonly { name: string }[] }
   const status = {
     phase: 'Pending',
     conditions: [{ type: 'PodScheduled', status: 'True' }],
-    containerStatuses: [{ name: 'slime', image: 'i', imageID: '', ready: false, restartCount: 0, state, lastState }],
+    containerStatuses: containers.map(({ name }) => ({ name, image: 'i', imageID: '', ready: false, restartCount, state, lastState })),
   }
   // the scheduler tells again and again that there is no place; the latest word counts
   await stage.eventually(async () => {

@@ -81,10 +81,10 @@ describe('the cause of pods that are not ready', () => {
       'crash',
       container(
         { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 5m0s' } },
-        { lastState: { terminated: { exitCode: 137, reason: 'OOMKilled' } } },
+        { lastState: { terminated: { exitCode: 137, reason: 'Error' } } },
       ),
       'CrashLoopBackOff',
-      'pod p, container c: CrashLoopBackOff: last exit code 137 (OOMKilled)',
+      'pod p, container c: CrashLoopBackOff: last exit code 137 (Error)',
     ],
     ['ended', container({ terminated: { exitCode: 1, reason: 'Error' } }), 'Error', 'pod p, container c: Error, exit code 1'],
     ['ended well', container({ terminated: { exitCode: 0, reason: 'Completed' } }), undefined],
@@ -115,5 +115,59 @@ describe('the cause of pods that are not ready', () => {
   test('is that of the first pod by name that has one', () => {
     const waiting = (reason: string): unknown => container({ waiting: { reason } })
     assert.equal(podCause([pod('c', waiting('X')), pod('b', waiting('Y')), pod('a', undefined)])?.message, 'pod b, container c: Y')
+  })
+})
+
+describe('a container whose memory was not enough', () => {
+  const ended = { terminated: { exitCode: 137, reason: 'OOMKilled' } }
+  const pod = (status: object, limits: object | undefined = { memory: '200Mi' }, kind = 'containerStatuses'): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p', namespace: 'n' },
+    spec: { containers: [{ name: 'other' }, { name: 'istio-proxy', resources: { limits } }] },
+    status: { phase: 'Running', [kind]: [{ name: 'istio-proxy', ready: false, ...status }] },
+  })
+  const HEAD = 'pod p, container istio-proxy: OOMKilled: exit code 137'
+  const LOW = 'Its memory limit of 200Mi is too low. Set spec.component.globalSidecar.resources.limits.memory higher, for example to 400Mi'
+  const ADVICE = `${LOW}; "slimeboot preflight" estimates what it needs.`
+
+  for (const [what, status, expected] of [
+    [
+      'waits to be restarted',
+      { state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: ended, restartCount: 7 },
+      ', restarted 7 times',
+    ],
+    ['has just ended for the first time', { state: ended, restartCount: 0 }, ''],
+    ['has ended again', { state: ended, lastState: ended, restartCount: 1 }, ', restarted once'],
+    ['is starting anew', { state: { running: {} }, lastState: ended, restartCount: 9 }, ', restarted 9 times'],
+    ['has ended very often', { state: { running: {} }, lastState: ended, restartCount: 4711 }, ', restarted 10 times or more'],
+  ] as const)
+    test(`${what}: the message says how often, its limit, and what to set`, () =>
+      assert.deepEqual(podCause([pod(status)], 'global-sidecar'), { reason: 'OOMKilled', message: `${HEAD}${expected}. ${ADVICE}` }))
+
+  test('is found among init containers too, where native sidecars are', () =>
+    assert.equal(podCause([pod({ state: ended }, {}, 'initContainerStatuses')], 'global-sidecar')?.reason, 'OOMKilled'))
+
+  for (const [name, path] of [
+    ['global-sidecar-pilot', 'spec.component.pilot.resources'],
+    ['lazyload', 'spec.resources'],
+  ] as const)
+    test(`of Deployment ${name}: ${path}`, () =>
+      assert.ok(
+        podCause([pod({ state: ended }, { memory: '1Gi' })], name)?.message.endsWith(
+          `limit of 1Gi is too low. Set ${path}.limits.memory higher, for example to 2048Mi.`,
+        ),
+      ))
+
+  test('without a limit its node was full', () =>
+    assert.match(
+      podCause([pod({ state: ended }, {})], 'lazyload')?.message ?? '',
+      /It has no memory limit, so its node ran out of memory\. Set spec\.resources\.requests/,
+    ))
+
+  test('is no longer named when the container is ready, or ended otherwise since', () => {
+    assert.equal(podCause([pod({ ready: true, state: { running: {} }, lastState: ended })]), undefined)
+    const error = { terminated: { exitCode: 1, reason: 'Error' } }
+    assert.equal(podCause([pod({ state: error, lastState: ended })])?.reason, 'Error')
   })
 })
