@@ -23,7 +23,10 @@ export const MUTATING_WEBHOOK: ResourceType = {
 export const SERVICE: ResourceType = namespaced('v1', 'Service', 'services')
 export const SERVICE_ENTRY: ResourceType = namespaced('networking.istio.io/v1beta1', 'ServiceEntry', 'serviceentries')
 export const VIRTUAL_SERVICE: ResourceType = namespaced('networking.istio.io/v1beta1', 'VirtualService', 'virtualservices')
+/** Read by `slimeboot preflight` alone. */
+export const ENDPOINT_SLICE: ResourceType = namespaced('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices')
 
+export const DESTINATION_RULE: ResourceType = namespaced('networking.istio.io/v1beta1', 'DestinationRule', 'destinationrules')
 export const SIDECAR: ResourceType = namespaced('networking.istio.io/v1beta1', 'Sidecar', 'sidecars')
 export const ENVOY_FILTER: ResourceType = namespaced('networking.istio.io/v1alpha3', 'EnvoyFilter', 'envoyfilters')
 /** Never watched: read when a SlimeBoot lets go of fences. */
@@ -37,7 +40,7 @@ export const MANAGED_TYPES: readonly ResourceType[] = [
   CONFIG_MAP,
   SERVICE,
   SIDECAR,
-  namespaced('networking.istio.io/v1beta1', 'DestinationRule', 'destinationrules'),
+  DESTINATION_RULE,
   namespaced('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),
   namespaced('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
   ENVOY_FILTER,

@@ -12,6 +12,7 @@ import { withEarlier } from '../controller/module-scopes.ts'
 import { namespaceProblems, namespaceState } from '../preflight/namespaces.ts'
 import { type Finding, missingKinds, orOk, rightsFindings, versionFindings } from '../preflight/findings.ts'
 import { istioFindings } from '../preflight/istio.ts'
+import { memoryFindings } from '../preflight/memory.ts'
 import { collisionProblems, hostProblems, kindProblems } from '../preflight/preflight.ts'
 import { fileOption, namespaceOption, readBoots } from './boots.ts'
 import { kubeconfigOption, withClient } from './connect.ts'
@@ -28,7 +29,7 @@ interface Options {
 
 export function preflightCommand(): Command {
   return new Command('preflight')
-    .description('list all that is missing for a SlimeBoot at once: rights, CRDs, namespaces, collisions, Istio, dispatch hosts')
+    .description('list all that is missing for a SlimeBoot at once: rights, CRDs, namespaces, collisions, Istio, memory, dispatch hosts')
     .addOption(fileOption())
     .addOption(namespaceOption())
     .addOption(kubeconfigOption())
@@ -78,13 +79,14 @@ async function preflightBoot(
       .filter(({ reason }) => reason !== 'HiddenHosts')
       .map((warning): Finding => ({ check: 'Spec', level: 'warning', detail: `${warning.reason}: ${warning.message}` })),
   ]
-  const [version, kinds, namespaces, rights, others, istio, hosts] = await Promise.all([
+  const [version, kinds, namespaces, rights, others, istio, memory, hosts] = await Promise.all([
     versionFindings(client),
     missingKinds(client, objects),
     namespaceState(client, objects),
     rightsFindings(client, objects, operator),
     claimFindings(client, boot, compiled),
     istioFindings(client, compiled.values),
+    memoryFindings(client, compiled.values),
     hostProblems(client, boot, compiled),
   ])
   const present = objects.filter((object) => !kinds.has(typeOf(object)))
@@ -106,6 +108,7 @@ async function preflightBoot(
     ),
     ...others,
     ...istio,
+    ...memory,
     ...orOk('Dispatches', hosts, 'no dispatch domain is a host of the mesh'),
   ]
 }
