@@ -79,8 +79,21 @@ export async function setSwitchingStage(): Promise<SwitchingStage> {
     from,
     call: async () => (await http(from, to, options)).outcome,
   })
+  const byTcp = (title: string, to: string, port: number): Destination => ({
+    title,
+    from: 'caller',
+    call: async () => await client('caller', 'tcp', ipOf(to), String(port)),
+  })
   const destinations: readonly Destination[] = [
     byHttp('HTTP Service on a wormhole port', 'caller', 'plain', { host: 'plain.default:9080' }),
+    byHttp('Service with exportTo "."', 'caller', 'hidden', { host: 'hidden:9080' }),
+    byTcp('TCP Service', 'mysql', 3306),
+    byTcp('TCP Service, headless', 'server', 3307),
+    byHttp('HTTP on a port that is no wormhole port', 'caller', 'web-8000', { host: 'web-8000.default:8000', port: 8000 }),
+    byHttp('headless HTTP Service', 'caller', 'web', { host: 'web:9080' }),
+    byHttp('ServiceEntry with resolution NONE', 'caller', 'outside', { host: 'none.example:9080' }),
+    byHttp('port called tcp- that speaks HTTP', 'caller', 'called-tcp', { host: 'called-tcp:9080' }),
+    byHttp('pod of a StatefulSet by its name', 'caller', 'web', { host: 'web-0.web.default.svc.cluster.local:9080' }),
     byHttp('pod in the mesh by its address', 'caller', 'server'),
     byHttp('pod in the mesh by its address', 'unfenced', 'server'),
     byHttp('pod outside the mesh by its address', 'caller', 'outside'),
@@ -90,6 +103,7 @@ export async function setSwitchingStage(): Promise<SwitchingStage> {
     byHttp('host outside the mesh on another port', 'caller', 'outside', { host: 'api.example:8000', port: 8000 }),
     byHttp('host outside the mesh, namespace REGISTRY_ONLY', 'closed', 'outside', { host: 'api.example:9080' }),
     byHttp('HTTP Service, namespace REGISTRY_ONLY', 'closed', 'plain', { host: 'plain.default:9080' }),
+    byHttp('VirtualService with sourceLabels', 'caller', 'routed', { host: 'routed:9080' }),
   ]
   await eventually(async () => await stage.kubectl('wait', '--for=condition=Ready', 'pod', '--all', '-A', '--timeout=60s'), {
     timeout: 120_000,
