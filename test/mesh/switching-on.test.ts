@@ -34,6 +34,13 @@ const FENCE = {
   spec: { enable: true },
 }
 
+/** Under STRICT a pod does not take what comes to its address in plain text, and REGISTRY_ONLY lets nothing out. */
+const REFUSED = [
+  'caller → pod in the mesh by its address',
+  'unfenced → pod in the mesh by its address',
+  'closed → host outside the mesh, namespace REGISTRY_ONLY',
+]
+
 let stage: SwitchingStage
 const seen: Record<'before' | 'with' | 'cluster' | 'after', Outcome[]> = { before: [], with: [], cluster: [], after: [] }
 
@@ -44,6 +51,11 @@ before(async () => {
 after(async () => {
   if (stage !== undefined) console.log(table())
   await stage?.[Symbol.asyncDispose]()
+})
+
+test('before, every destination answers but those that this mesh refuses', () => {
+  const silent = stage.destinations.filter((_, index) => !isAnswer(seen.before[index]))
+  assert.deepEqual(silent.map(nameOf), REFUSED)
 })
 
 test('lazyload is installed, and a fence narrows the caller', async () => {
@@ -201,8 +213,15 @@ function nameOf({ from, title }: Destination): string {
 
 function table(): string {
   const cell = (text: string | undefined = ''): string => text.replace(/\s+/g, ' ').slice(0, 24).padEnd(26)
-  const rows = stage.destinations.map(
-    (each, index) => [nameOf(each), seen.before[index], seen.with[index], seen.cluster[index], seen.after[index]] as const,
-  )
-  return rows.map(([name, ...cells]) => name.padEnd(60) + cells.map(cell).join('')).join('\n')
+  const rows = [
+    ['what is called, under STRICT', 'before', 'first call with a fence', 'in mode cluster', 'after'],
+    ...stage.destinations.map((each, index) => [
+      nameOf(each),
+      seen.before[index],
+      seen.with[index],
+      seen.cluster[index],
+      seen.after[index],
+    ]),
+  ]
+  return rows.map(([name = '', ...cells]) => name.padEnd(60) + cells.map(cell).join('')).join('\n')
 }
