@@ -193,7 +193,7 @@ test('kubectl get slimeboot shows Ready, Reason, Mode, Modules and Age', async (
   })
 })
 
-test('kubectl get servicefence shows Enabled, Hosts, Last Learned and Age', async () => {
+test('kubectl get servicefence shows Enabled, Hosts, Last Learned and Age, and with -o wide what is kept', async () => {
   const fence = { apiVersion: 'microservice.slime.io/v1alpha1', kind: 'ServiceFence', metadata: { name: 'shown' }, spec: { enable: true } }
   await cluster.request('POST', collection(fence), { body: fence })
   const domains = { a: { hosts: ['a'] }, b: { hosts: ['b'], status: 2, source: 'accesslog' }, c: { hosts: ['c'], status: 'EXPIREWAIT' } }
@@ -203,9 +203,10 @@ test('kubectl get servicefence shows Enabled, Hosts, Last Learned and Age', asyn
     domains,
     metricStatus: { x: '1' },
     visitor: { 'a/b': true },
+    kept: { total: 4 },
   })
   const { 'Last Learned': learned, ...row } = await table(`${collection(fence)}/shown`)
-  assert.deepEqual(row, { Name: 'shown', Enabled: true, Hosts: 3 })
+  assert.deepEqual(row, { Name: 'shown', Enabled: true, Hosts: 3, Kept: 4 })
   assert.match(String(learned), /^\d+s$/)
 })
 
