@@ -204,13 +204,19 @@ describe('a refusal', { concurrency: true }, () => {
 })
 
 const rules = (deployments: readonly string[], services: readonly string[]): readonly unknown[] => [
-  ...['policy', 'networking.k8s.io', 'networking.istio.io', 'rbac.authorization.k8s.io', 'config.netease.com', 'autoscaling'].map(
-    (group) => ({
-      apiGroups: [group],
-      resources: ['*'],
-      verbs: ['*'],
-    }),
-  ),
+  ...[
+    'policy',
+    'networking.k8s.io',
+    'networking.istio.io',
+    'rbac.authorization.k8s.io',
+    'config.netease.com',
+    'microservice.slime.io',
+    'autoscaling',
+  ].map((group) => ({
+    apiGroups: [group],
+    resources: ['*'],
+    verbs: ['*'],
+  })),
   { apiGroups: [''], resources: ['configmaps', 'serviceaccounts', 'events', 'namespaces', 'pods'], verbs: ['*'] },
   { apiGroups: [''], resources: ['services'], verbs: services },
   { apiGroups: ['apps'], resources: ['deployments'], verbs: deployments },
