@@ -78,13 +78,13 @@ describe('a SlimeBoot as kubectl shows it', { concurrency: true }, () => {
     })
   })
 
-  test('has the short name sb and a status of its own', async () => {
+  test('has the short names sb and slb and a status of its own', async () => {
     const { body } = await cluster.request('GET', '/apis/config.netease.com/v1alpha1')
     const { resources } = body as { resources: readonly { name: string; shortNames?: readonly string[] }[] }
     assert.deepEqual(
       resources.map(({ name, shortNames }) => [name, shortNames]),
       [
-        ['slimeboots', ['sb']],
+        ['slimeboots', ['sb', 'slb']],
         ['slimeboots/status', undefined],
       ],
     )
