@@ -41,6 +41,19 @@ const REFUSED = [
   'closed → host outside the mesh, namespace REGISTRY_ONLY',
 ]
 
+const KEPT = {
+  'called-tcp.default.svc.cluster.local': 'NotHTTP',
+  'mysql.default.svc.cluster.local': 'NotHTTP',
+  'mysql-headless.default.svc.cluster.local': 'Headless',
+  'none.example': 'NoResolution',
+  'routed.default.svc.cluster.local': 'CallerRoutes',
+  'routed-by-namespace.default.svc.cluster.local': 'CallerRoutes',
+  'routed-for-caller.default.svc.cluster.local': 'CallerRoutes',
+  'unnamed.default.svc.cluster.local': 'NotHTTP',
+  'web.default.svc.cluster.local': 'Headless',
+  'web-8000.default.svc.cluster.local': 'Port',
+}
+
 let stage: SwitchingStage
 const seen: Record<'before' | 'with' | 'cluster' | 'after', Outcome[]> = { before: [], with: [], cluster: [], after: [] }
 
@@ -71,6 +84,10 @@ test('lazyload is installed, and a fence narrows the caller', async () => {
 test('what was answered before is answered with the fence, from the first call on', async () => {
   seen.with = await callAll()
   assert.deepEqual(lost(seen.with), [])
+})
+
+test('the fence says which of them it keeps and why; nothing of lazyload is among them', async () => {
+  await stage.eventually(async () => assert.deepEqual(await kept(), KEPT))
 })
 
 test('where only registered hosts may be called, that stays so, also for who writes the address himself', async () => {
@@ -145,6 +162,8 @@ test('in mode cluster everything is answered from the first call on, too', async
   await stage.eventually(async () => assert.doesNotMatch(await stage.admin('caller', '/clusters'), /outbound\|9080\|\|plain\./))
   seen.cluster = await callAll()
   assert.deepEqual(lost(seen.cluster), [])
+  // the global-sidecar is in another namespace
+  await stage.eventually(async () => assert.deepEqual(await kept(), { ...KEPT, 'hidden.default.svc.cluster.local': 'Hidden' }))
   assert.equal(seen.cluster[closed()], '404')
   assert.deepEqual(await stage.rejected(), [])
 })
@@ -163,6 +182,12 @@ test('after the removal everything is answered as before', async () => {
 const HEADER = 'x-slime-original-destination'
 
 const closed = (): number => stage.destinations.findIndex(({ title }) => title === 'host outside the mesh, namespace REGISTRY_ONLY')
+
+/** By host, why the fence keeps it. */
+async function kept(): Promise<Readonly<Record<string, string>>> {
+  const { status } = await stage.get('servicefence', 'caller', '-n', 'default')
+  return Object.fromEntries(status.kept.hosts.map(({ host, reason }: { host: string; reason: string }) => [host, reason]))
+}
 
 /** Resolves when the operator has done it. */
 async function patchBoot(patch: readonly object[]): Promise<void> {
