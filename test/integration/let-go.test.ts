@@ -5,10 +5,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { SIDECAR } from '../../lazyload/kinds.ts'
+import { type Cluster, startCluster } from '../../local-cluster/cluster.ts'
+import { installCrds } from '../../local-cluster/crds.ts'
 import { LEAVING_ANNOTATION } from '../../operator/api/slimeboot.ts'
 import { SIDECARS_PER_SECOND } from '../../operator/controller/fences/letting-go.ts'
 import type { JsonObject } from '../../runtime/object.ts'
-import { sharedCluster } from '../helpers/cluster.ts'
 import { conditionOf as fenceCondition, createFence, createGlobalSidecar, fenceOf, startLazyload } from '../helpers/lazyload.ts'
 import { createNamespace } from '../helpers/namespace.ts'
 import { createServedFence, LEARNED } from '../helpers/served-fence.ts'
@@ -30,11 +31,18 @@ import {
   type Stage,
 } from '../helpers/stage.ts'
 
+// A cluster of its own: a SlimeBoot of type cluster of another test would serve these fences too.
+let cluster: Cluster
 let stage: Stage
 before(async () => {
-  stage = await setStage(await sharedCluster(), 'let-go')
+  cluster = await startCluster({ name: 'let-go' })
+  await installCrds(cluster)
+  stage = await setStage(cluster, 'let-go')
 })
-after(async () => await stage[Symbol.asyncDispose]())
+after(async () => {
+  await stage?.[Symbol.asyncDispose]()
+  await cluster?.stop()
+})
 
 const served = async (namespace: string, name: string, revision?: string): Promise<void> =>
   await createServedFence(stage.client, namespace, name, revision)

@@ -110,11 +110,11 @@ test('a Sidecar that somebody makes just before is theirs, also where its event 
   await createFence(client, namespace, 'replaced')
   await hostsAre('replaced')
   silence('sidecars')
-  const theirs = await create(SIDECAR, 'raced', { egress: [{ hosts: ['mine/*'] }] })
+  const theirs = await create(SIDECAR, 'raced', { workloadSelector: { labels: { app: 'raced' } }, egress: [{ hosts: ['mine/*'] }] })
   await createFence(client, namespace, 'raced')
   await readyIs('raced', 'False', 'SidecarForeign')
   await client.remove(refTo('replaced'))
-  const again = await create(SIDECAR, 'replaced', { egress: [{ hosts: ['mine/*'] }] })
+  const again = await create(SIDECAR, 'replaced', { workloadSelector: { labels: { app: 'replaced' } }, egress: [{ hosts: ['mine/*'] }] })
   const refused = `/namespaces/${namespace}/sidecars/replaced`
   await client.mergePatch(refTo('replaced', SERVICE_FENCE), { spec: { host: { details: {} } } }, 'kubectl-edit')
   await eventually(() =>
