@@ -11,7 +11,7 @@ export const SERVICE_ENTRY: ResourceType = namespaced('networking.istio.io/v1bet
 export const SERVICE: ResourceType = namespaced('v1', 'Service', 'services')
 export const NAMESPACE: ResourceType = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }
 export const ENDPOINT_SLICE: ResourceType = namespaced('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices')
-/** Watched only in namespaces where nothing else says whether they are in the mesh (keep/in-mesh.ts); else asked for (mesh/pods.ts). */
+/** Watched only in namespaces where nothing else says whether they are in the mesh (module/in-mesh.ts); else asked for (mesh/pods.ts). */
 export const POD: ResourceType = namespaced('v1', 'Pod', 'pods')
 export const ENVOY_FILTER: ResourceType = namespaced('networking.istio.io/v1alpha3', 'EnvoyFilter', 'envoyfilters')
 /** Injection; it says which revisions and tags of Istio there are. */

@@ -162,7 +162,7 @@ function configOf(values: SettingValues, module: unknown): ModuleConfig {
       selectors: selectors.length === 0 ? undefined : selectors,
       graceMs: values.autoFenceGraceMs,
     },
-    ports: values.ports,
+    ports: values.ports.listed,
     keep: values.keep,
     stableHosts: values.stableHosts,
     aliases: values.aliases,

@@ -16,10 +16,10 @@ import {
   parseList,
   parseNamespace,
   parsePause,
-  parsePort,
   parseServer,
   parseText,
 } from './parse.ts'
+import { NO_PORTS, parsePorts, type PortChoice } from './ports.ts'
 import { type ModuleProblem, shown } from './problem.ts'
 import { type Handler, readHandlers } from './prometheus.ts'
 import { readerOf } from './reader.ts'
@@ -104,13 +104,34 @@ export const SETTINGS = {
     readBy: 'both',
     means: 'Where global-sidecars run: `namespace`, `cluster` or `no`.',
   }),
-  ports: setting<readonly number[]>({
+  ports: setting<PortChoice>({
     places: ['fence.wormholePort', 'general.wormholePort'],
-    fallback: [],
+    fallback: NO_PORTS,
     standard: 'none',
     parse: parsePorts,
     readBy: 'both',
-    means: 'Service ports of the applications, as text or numbers. First calls on these ports go through the global-sidecar.',
+    means:
+      'Service ports of the applications, as text or numbers: first calls on these ports go through the global-sidecar. `auto`, alone or in the list, is every port on which Services of the mesh speak HTTP and none speaks TCP or TLS; `"-8443"` leaves one out.',
+  }),
+  autoPort: setting({
+    places: ['general.autoPort'],
+    ...flagOr<boolean>(false),
+    readBy: 'operator',
+    means: 'True is the same as `auto` in `wormholePort`.',
+  }),
+  portGraceMs: setting({
+    places: ['general.portGrace'],
+    fallback: 3_600_000,
+    standard: '`1h`',
+    parse: parseDuration,
+    readBy: 'operator',
+    means: 'How long a port that `auto` found is still served after the last Service with it is gone.',
+  }),
+  cleanupPorts: setting({
+    places: ['general.cleanupWormholePort'],
+    ...flagOr<boolean>(true),
+    readBy: 'operator',
+    means: 'False serves a port that `auto` found for ever.',
   }),
   namespaces: setting<readonly unknown[]>({
     places: ['general.namespace'],
@@ -439,21 +460,6 @@ function mapsOf(value: unknown, place: string, problems: ModuleProblem[]): Retur
 function parseAnyList(value: unknown): readonly unknown[] {
   if (!Array.isArray(value)) throw new Error('must be a list')
   return value
-}
-
-/** Each once, in their order. */
-function parsePorts(value: unknown, place: string, problems: ModuleProblem[]): readonly number[] {
-  const ports = new Set<number>()
-  for (const [index, item] of parseAnyList(value).entries()) {
-    const port = parsePort(item)
-    if (port !== undefined) ports.add(port)
-    else
-      problems.push({
-        place: `${place}[${index}]`,
-        text: `must be a port from 1 to 65535, got ${shown(item)}. Write the number of a Service port, for example "9080"`,
-      })
-  }
-  return [...ports]
 }
 
 /** One that is no host would spoil every Sidecar. */

@@ -1,7 +1,7 @@
 /** What is remembered of a Service or a ServiceEntry to tell whether the catch-all can serve it. Pure. */
 import type { KubeObject } from '../../runtime/object.ts'
 import { remember } from '../../runtime/remember.ts'
-import { protocolOfEntry, protocolOfService, type Protocol, type ServicePort } from './protocol.ts'
+import { protocolOfEntry, protocolOfService, type Protocol, type ServicePort } from '../../module/protocol.ts'
 import { EXPORT_TO, type ExportTo, exportToOf } from './visibility.ts'
 
 export interface Exposure {

@@ -1,5 +1,6 @@
 /** What decides which hosts are kept, put together: which namespaces are in the mesh, its configuration, its hosts. */
 import type { Logger } from 'winston'
+import { onAbort } from '../../runtime/callbacks.ts'
 import type { Client } from '../../runtime/client.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { KubeObject } from '../../runtime/object.ts'
@@ -8,7 +9,7 @@ import { GLOBAL_SIDECAR } from '../kinds.ts'
 import type { VirtualServiceIndex } from '../mesh/virtual-services.ts'
 import { globalSidecarHome } from '../sidecar/hosts.ts'
 import type { Exposure } from './exposure.ts'
-import { createInMesh, membershipByLabels } from './in-mesh.ts'
+import { createInMesh, membershipByLabels, meshLabelsOf } from '../../module/in-mesh.ts'
 import { createKeeper } from './keeper.ts'
 import { createMeshConfigCache } from './mesh-config-cache.ts'
 
@@ -27,20 +28,17 @@ export interface KeepingOptions {
   readonly onMeshConfig: () => void
 }
 
-const SYSTEM_NAMESPACES = ['kube-system', 'kube-public', 'kube-node-lease']
-
 export type Keeping = ReturnType<typeof createKeeping>
 
 export function createKeeping(options: KeepingOptions) {
   const { config, client, log, service, namespace, routes, resolve, fences, onChange, onMeshConfig } = options
   const { istioNamespace, slimeNamespace, mode, ports } = config
   const named = ports.length === 0 ? undefined : new Set(ports)
-  const system = new Set(SYSTEM_NAMESPACES)
   const served = new WeakMap<Exposure, ReadonlySet<number>>()
 
   const inMesh = createInMesh({
     client,
-    labelsOf: (name) => (system.has(name) ? { 'istio-injection': 'disabled' } : namespace(name)?.metadata.labels),
+    labelsOf: (name) => meshLabelsOf(name, namespace(name)?.metadata.labels),
     onChange: () => keeper.touch(),
     onProblem: (name, { error }) => log.warn('pods cannot be seen; their Services are kept', { namespace: name, error: messageOf(error) }),
   })
@@ -93,7 +91,7 @@ export function createKeeping(options: KeepingOptions) {
     rootNamespace: (): string => meshConfig.current()?.rootNamespace ?? istioNamespace,
     async run(signal: AbortSignal): Promise<void> {
       inMesh.run(signal)
-      signal.addEventListener('abort', () => keeper.close(), { once: true })
+      onAbort(signal, 'kept hosts', () => keeper.close())
       await meshConfig.run(signal)
     },
     /** Once Services, ServiceEntries and Namespaces are listed: resolves when it is known what is kept. */

@@ -57,7 +57,8 @@ export function toJsonSchema(schema: CrdSchema): JsonObject {
     ...(schema.enum === undefined ? {} : { enum: schema.enum }),
     ...(schema.minimum === undefined ? {} : { minimum: schema.minimum }),
     ...(schema.maximum === undefined ? {} : { maximum: schema.maximum }),
-    ...(schema.maxItems === undefined ? {} : { maxItems: schema.maxItems }),
+    // of any type: only a list is measured, and checks say more of it
+    ...(schema.maxItems === undefined || types.length === 0 ? {} : { maxItems: schema.maxItems }),
   }
 }
 

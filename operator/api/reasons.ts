@@ -148,8 +148,22 @@ export const WARNING_REASONS = {
       'Write `_GLOBAL_SIDECAR`, `PassthroughCluster` or the name of an Istio cluster (`istioctl proxy-config cluster POD` lists them).',
   },
   NoPorts: {
-    means: 'A fence without wormhole ports: no global-sidecar is installed.',
-    remedy: 'List the Service ports of the applications.',
+    means: 'A fence without wormhole ports, or `auto` has found none: no global-sidecar is installed.',
+    remedy: 'List the Service ports of the applications, or write `wormholePort: auto`.',
+  },
+  PortConflict: {
+    means:
+      '`wormholePort: auto` leaves a port out: some Services of the mesh speak HTTP on it, others TCP or TLS, whose calls an HTTP listener would break. Fences keep the hosts of these Services in their Sidecars.',
+    remedy: 'Give one of the Services another port, or leave the port out with `"-PORT"`.',
+  },
+  PortsLeftOut: {
+    means:
+      '`wormholePort: auto` serves 100 ports at most, and 20 at most that only one namespace has. Fences keep the hosts of the others.',
+    remedy: 'List the ports that matter beside `auto`.',
+  },
+  PortsUnseen: {
+    means: 'The operator may not watch Services or Namespaces, so `wormholePort: auto` serves what it found before.',
+    remedy: 'Apply `deploy/slimeboot.yaml` of this release again, which grants it.',
   },
   NothingEnabled: { means: 'No module is enabled, so nothing is installed.', remedy: 'Write `enable: true` in one.' },
   NoMetricSource: {

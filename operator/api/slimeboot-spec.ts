@@ -81,8 +81,8 @@ export interface SlimeBootSpec {
     readonly fence?: {
       /** Enables the module where `enable` is absent. */
       readonly enable?: boolean | null
-      /** Service ports of the applications, as text or numbers. Only these are learned. */
-      readonly wormholePort?: readonly (number | string)[] | null
+      /** Service ports of the applications, as text or numbers; only these are learned. `auto`, alone or in the list, is every port on which Services of the mesh speak HTTP and none speaks TCP or TLS; `"-8443"` leaves one out. */
+      readonly wormholePort?: unknown
       /** Where requests for unknown hosts go, by host. With at least one, nothing goes to the global-sidecar that no entry sends there. */
       readonly dispatches?:
         | readonly {
@@ -103,8 +103,14 @@ export interface SlimeBootSpec {
     readonly general?: {
       /** Where global-sidecars run: `namespace`, `cluster` or `no`. Default as `component.globalSidecar.type` says. Another name of `global.misc.global-sidecar-mode`. */
       readonly globalSidecarMode?: unknown
-      /** Service ports of the applications, as text or numbers. Only these are learned. */
-      readonly wormholePort?: readonly (number | string)[] | null
+      /** Service ports of the applications, as text or numbers; only these are learned. `auto`, alone or in the list, is every port on which Services of the mesh speak HTTP and none speaks TCP or TLS; `"-8443"` leaves one out. */
+      readonly wormholePort?: unknown
+      /** True is the same as `auto` in `wormholePort`. Default false. */
+      readonly autoPort?: unknown
+      /** How long a port that `auto` found is still served after the last Service with it is gone. Default `1h`. */
+      readonly portGrace?: unknown
+      /** False serves a port that `auto` found for ever. Default true. */
+      readonly cleanupWormholePort?: unknown
       /** Mode namespace, namespaces of the applications beside those of `component.globalSidecar.namespace`. */
       readonly namespace?: readonly string[] | null
       /** Where requests for unknown hosts go, by host. With at least one, nothing goes to the global-sidecar that no entry sends there. */

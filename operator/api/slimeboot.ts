@@ -17,6 +17,7 @@ export const KEPT_TEMPLATE_ANNOTATION = 'config.netease.com/pod-template-kept'
 /** On a catch-all EnvoyFilter: `<scope>=<namespace of its global-sidecar>`, scope `*` for the whole mesh. */
 export const CATCH_ALL_ANNOTATION = 'config.netease.com/catch-all'
 /** On a catch-all that is about to go: lazyload makes no Sidecars behind it any more. */
+export const FOUND_PORTS_ANNOTATION = 'config.netease.com/found-ports'
 export const LEAVING_ANNOTATION = 'config.netease.com/leaving'
 
 /** Annotations that a user sets on a SlimeBoot. */

@@ -17,7 +17,7 @@ import { readDefaults } from '../defaults-file.ts'
 import { defaultsOption, fileOption, namespaceOption, printWarnings, readBoots } from './boots.ts'
 import { compareObjects, type FieldChange, short } from './compare.ts'
 import { kubeconfigOption, withClient } from './connect.ts'
-import { listBoots, readPlan } from './read-cluster.ts'
+import { listBoots, readPlan, withFoundPorts } from './read-cluster.ts'
 import { colour } from './text.ts'
 
 interface Options {
@@ -69,7 +69,7 @@ async function diffFile(client: Client, { filename, namespace, defaults }: Optio
   const boots = await listBoots(client).catch(() => [])
   const all: ObjectDiff[] = []
   for (const boot of await readBoots(filename, namespace)) {
-    const known = withEarlier(await facts.read(boot), boot, boots, operatorDefaults)
+    const known = withEarlier(await withFoundPorts(client, await facts.read(boot), boot), boot, boots, operatorDefaults)
     const compiled = compile(boot, { facts: known, ...(operatorDefaults === undefined ? {} : { operatorDefaults }) })
     printWarnings(boot, compiled.warnings)
     all.push(...(await diffPlan(client, await readPlan(client, boot, compiled))))

@@ -16,7 +16,7 @@ import { memoryFindings } from '../preflight/memory.ts'
 import { collisionProblems, hostProblems, kindProblems } from '../preflight/preflight.ts'
 import { fileOption, namespaceOption, readBoots } from './boots.ts'
 import { kubeconfigOption, withClient } from './connect.ts'
-import { listBoots, readPlan } from './read-cluster.ts'
+import { listBoots, readPlan, withFoundPorts } from './read-cluster.ts'
 import { colour, columns } from './text.ts'
 
 interface Options {
@@ -47,7 +47,7 @@ async function preflightFile(client: Client, options: Options): Promise<readonly
   const reader = createFactReader(client)
   // who may not list them is not told what modules of others serve
   const boots = await listBoots(client).catch(() => [])
-  const facts = { read: async (boot: KubeObject) => withEarlier(await reader.read(boot), boot, boots) }
+  const facts = { read: async (boot: KubeObject) => withEarlier(await withFoundPorts(client, await reader.read(boot), boot), boot, boots) }
   const all: Finding[] = []
   for (const boot of await readBoots(options.filename, options.namespace))
     all.push(...(await preflightBoot(client, boot, options.operator, facts)))

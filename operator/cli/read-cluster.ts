@@ -1,15 +1,19 @@
 /** What the commands read of a cluster: they have no cache, so everything is listed anew. Errors are the API server's. */
 import type { Client } from '../../runtime/client.ts'
 import { ApiError } from '../../runtime/errors.ts'
-import { identityOf, type KubeObject } from '../../runtime/object.ts'
+import { identityOf, isJsonObject, type KubeObject } from '../../runtime/object.ts'
 import { refOf } from '../../runtime/resource.ts'
-import { MANAGED_TYPES, SLIMEBOOT } from '../api/kinds.ts'
+import { CONFIG_MAP, MANAGED_TYPES, SLIMEBOOT } from '../api/kinds.ts'
 import { ADOPT_ANNOTATION, OWNER_LABEL } from '../api/slimeboot.ts'
 import { oldestFirst } from '../apply/claims.ts'
 import { readHelmRelease } from '../apply/helm/release.ts'
+import { ownerOf } from '../apply/ownership.ts'
 import { type Plan, planChanges } from '../apply/plan.ts'
 import { readObjects } from '../apply/read.ts'
 import type { Compiled } from '../controller/compile.ts'
+import { rememberedPorts } from '../controller/found-ports.ts'
+import type { ClusterFacts } from '../spec/cluster-facts.ts'
+import { enabledModules, findsPorts } from '../spec/modules.ts'
 
 /** Every SlimeBoot, the oldest first: of two that want the same it is the one to get it. */
 export async function listBoots(client: Client): Promise<readonly KubeObject[]> {
@@ -35,6 +39,16 @@ export async function listOwned(client: Client, label?: string): Promise<readonl
     }),
   )
   return lists.flat()
+}
+
+/** With the ports that the operator has found for this SlimeBoot, where it has. */
+export async function withFoundPorts(client: Client, facts: ClusterFacts, boot: KubeObject): Promise<ClusterFacts> {
+  const { spec } = boot
+  if (!isJsonObject(spec) || !enabledModules(spec).some(({ module }) => findsPorts(module))) return facts
+  const { label } = ownerOf(boot)
+  const { items } = await client.list(CONFIG_MAP, { labelSelector: `${OWNER_LABEL}=${label}` })
+  const foundPorts = rememberedPorts(boot, items)
+  return foundPorts === undefined ? facts : { ...facts, foundPorts }
 }
 
 /** The plan that the operator would make now. */

@@ -11,7 +11,7 @@ import { type Reach, reachOf } from '../apply/standing.ts'
 import type { Manifest } from '../render/manifest.ts'
 import { rendering } from '../render/render.ts'
 import { RenderError } from '../render/render-error.ts'
-import { buildValues } from '../spec/build-values.ts'
+import { buildValues, type ValuesOptions } from '../spec/build-values.ts'
 import { InvalidSpecError } from '../spec/errors.ts'
 import type { ClusterFacts } from '../spec/cluster-facts.ts'
 import type { Warning } from '../spec/problems.ts'
@@ -51,7 +51,7 @@ function* compiling(boot: KubeObject, options: CompileOptions): Generator<void, 
   yield
   try {
     if (errors.length > 0) throw new InvalidSpecError(errors)
-    const values = buildValues(boot, { ...defaults, ...(options.facts?.earlier === undefined ? {} : { earlier: options.facts.earlier }) })
+    const values = buildValues(boot, { ...defaults, ...valuesFacts(options.facts) })
     const owner = ownerOf(boot)
     yield
     const manifests = yield* rendering(values)
@@ -81,6 +81,13 @@ function* compiling(boot: KubeObject, options: CompileOptions): Generator<void, 
     )
   }
 }
+
+function valuesFacts({ earlier, foundPorts }: ClusterFacts = {}): Pick<ValuesOptions, 'earlier' | 'foundPorts'> {
+  return { ...(earlier === undefined ? {} : { earlier }), ...(foundPorts === undefined ? {} : { foundPorts }) }
+}
+
+/** Whatever ports there are, the same objects are rendered. */
+const SOME_PORT: ClusterFacts = { foundPorts: [{ port: 80 }] }
 
 function withCatchAllMark(manifest: Manifest): KubeObject {
   const { object, catchAll } = manifest
@@ -119,10 +126,10 @@ export function createCompiler(options: CompileOptions, capacity = 3000) {
       }
       return compiled
     },
-    /** The rendered objects, without any facts; none where the spec is invalid. */
+    /** The rendered objects, without any facts but that ports are found where they are to be; none where the spec is invalid. */
     async rendered(boot: KubeObject): Promise<readonly KubeObject[]> {
       try {
-        return (await inTurns(compiling(boot, options))).desired.map(({ object }) => object)
+        return (await inTurns(compiling(boot, { ...options, facts: SOME_PORT }))).desired.map(({ object }) => object)
       } catch {
         return []
       }

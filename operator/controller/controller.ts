@@ -22,6 +22,7 @@ import { createPreflight } from '../preflight/preflight.ts'
 import { createCompiler } from './compile.ts'
 import { createFactReader } from './facts.ts'
 import { createLettingGo } from './fences/letting-go.ts'
+import { createFoundPorts } from './found-ports.ts'
 import { createFinalizer } from './finalizer.ts'
 import { createModuleScopes } from './module-scopes.ts'
 import { createOrphans } from './orphans.ts'
@@ -72,6 +73,16 @@ export function createController(options: ControllerOptions) {
   const boots = createSlimeBoots({ client, watchNamespaces, selector, onChange: onBootChange, onProblem })
   const moduleScopes = createModuleScopes({ get: boots.get, operatorDefaults })
   const live = createLive({ client, onChange: onObjectChange, onRegained: enqueueAll, onProblem })
+  const foundPorts = createFoundPorts({
+    client,
+    live,
+    get: boots.get,
+    onChange: (keys) => {
+      if (started) for (const key of keys) queue.add(key)
+    },
+    onLeave: (key, ms) => queue.addAfter(key, ms),
+    log,
+  })
   const contests = createContests()
   const facts = createFactReader(client, options.operatorNamespace)
   const normalForms = createNormalForms()
@@ -117,6 +128,7 @@ export function createController(options: ControllerOptions) {
     normalForms,
     compiler,
     facts,
+    foundPorts,
     moduleScopes,
     enqueue: queue.add,
     onOutcome: (key, outcome) => {
@@ -129,6 +141,7 @@ export function createController(options: ControllerOptions) {
     if (exists) orphans.adopted(key)
     // none, unless its finalizer was taken off by hand
     else for (const object of live.labelled(ownerOfKey(key).label)) noteOrphan(object)
+    foundPorts.change(key)
     const younger = moduleScopes.change(key)
     if (started && isNews) for (const each of [key, ...younger]) queue.add(each)
   }
@@ -182,6 +195,7 @@ export function createController(options: ControllerOptions) {
 
     /** Runs until `signal` aborts and every reconcile in progress has ended. */
     async run(signal: AbortSignal): Promise<void> {
+      foundPorts.run(signal)
       const watching = informers.map((informer) => informer.run(signal))
       await Promise.race([Promise.all([facts.warm(), ...informers.map((informer) => informer.whenSynced())]), aborted(signal)])
       started = true

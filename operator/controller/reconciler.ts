@@ -20,6 +20,7 @@ import type { Compiled, createCompiler } from './compile.ts'
 import { converge, type ConvergeDependencies, type Convergence, type OnStep } from './converge.ts'
 import type { FactReader } from './facts.ts'
 import type { createFinalizer } from './finalizer.ts'
+import type { FoundPorts } from './found-ports.ts'
 import type { ModuleScopes } from './module-scopes.ts'
 import { NOTHING, type Outcome } from './outcome.ts'
 import { requeueOf } from './requeue.ts'
@@ -34,6 +35,7 @@ export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensu
   readonly claims: Claims
   readonly compiler: ReturnType<typeof createCompiler>
   readonly facts: FactReader
+  readonly foundPorts: Pick<FoundPorts, 'factsOf'>
   readonly moduleScopes: Pick<ModuleScopes, 'before'>
   readonly finalizer: ReturnType<typeof createFinalizer>
   readonly withdrawals: Withdrawals
@@ -46,7 +48,8 @@ export interface ReconcilerDependencies extends Omit<ConvergeDependencies, 'ensu
 }
 
 export function createReconciler(dependencies: ReconcilerDependencies) {
-  const { client, boots, live, claims, compiler, facts, moduleScopes, finalizer, withdrawals, events, log, enqueue } = dependencies
+  const { client, boots, live, claims, compiler, facts, foundPorts, moduleScopes, finalizer, withdrawals, events, log, enqueue } =
+    dependencies
   const workloads = createWorkloadReadiness({ client, live, log })
   const status = createStatusWriter({ client, boots, log })
   const gatedReads = new Map<string, string>()
@@ -113,7 +116,7 @@ export function createReconciler(dependencies: ReconcilerDependencies) {
     if (boot.metadata.annotations?.[SUSPEND_ANNOTATION] === 'true') return { ...NOTHING, phase: 'suspended' }
     const earlier = isServedByHelm(boot) ? await earlierOperatorProblem(client, boot) : undefined
     if (earlier !== undefined) throw earlier
-    const known = await facts.read(boot)
+    const known = { ...(await facts.read(boot)), ...foundPorts.factsOf(boot) }
     const firstServed = moduleScopes.before(boot, known)
     const compiled = await compileWith(boot, firstServed.length === 0 ? known : { ...known, earlier: firstServed })
     const claiming = { claims, live, foreignCatchAlls, isServed: (key: string) => boots.get(key) !== undefined }

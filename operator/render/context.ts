@@ -21,7 +21,7 @@ export type Unit =
 /** Context of the templates of one unit. */
 export function contextOf(values: Values, unit: Unit, checksum: string | null): Context {
   const { namespace, controller, shape } = values
-  const shared = { namespace, controller, stock: shape === 'stock', checksum }
+  const shared = { namespace, controller, stock: shape === 'stock', checksum, foundPorts: values.foundPorts ?? null }
   if (unit.kind === 'module') return { ...shared, module: unit.module, servedNamespaces: unit.module.namespaces?.join(',') ?? null }
   if (unit.kind === 'moduleNamespace') return { ...shared, module: unit.module, place: unit.place }
   if (unit.kind === 'install') return { ...shared, pilot: values.pilot ?? null }

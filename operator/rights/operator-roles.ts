@@ -56,7 +56,11 @@ function clusterRole(types: readonly RenderedType[]): Role {
         LAZYLOAD_LEASES_ROLE,
         PILOT_CLUSTER_ROLE,
       ]),
-      on(NAMESPACE, ['get', 'list', 'create'], 'See that target namespaces exist; make them where the SlimeBoot asks for it.'),
+      on(
+        NAMESPACE,
+        ['get', 'list', 'watch', 'create'],
+        'See that target namespaces exist; make them where the SlimeBoot asks for it; see which are in the mesh, for wormholePort: auto.',
+      ),
       rule(
         groupOf(SERVICE_ENTRY.apiVersion),
         plurals([SERVICE_ENTRY, VIRTUAL_SERVICE]),
@@ -104,7 +108,11 @@ function objectsRole(types: readonly RenderedType[]): Role {
         ['patch'],
         'Tell on a fence that nobody serves it any more.',
       ),
-      on(POD, ['list'], 'Name the cause when a workload is not ready, and wait for the end of global-sidecar pods on removal.'),
+      on(
+        POD,
+        ['list', 'watch'],
+        'Name the cause when a workload is not ready, and wait for the end of global-sidecar pods on removal; see whether a namespace without labels is in the mesh, for wormholePort: auto.',
+      ),
       on(HORIZONTAL_POD_AUTOSCALER, ['list'], 'Leave the replicas of a Deployment to its autoscaler.'),
     ],
   }

@@ -66,7 +66,7 @@ function listVariables(): readonly Variable[] {
     { name: 'revision', expression: field('variables.sidecar', 'revision', '""') },
     { name: 'listedTwice', expression: twice('variables.ownListed') },
     ...SETTINGS.ports.places.flatMap((place, index) => [
-      { name: `portLists${index}`, expression: statementsAt('variables.modules', place) },
+      { name: `portLists${index}`, expression: `${statementsAt('variables.modules', place)}.map(l, type(l) == list ? l : dyn([l]))` },
       { name: `wrongPorts${index}`, expression: portsWhere(index, (port) => `${port} < 1 || ${port} > 65535`) },
       { name: `proxyPorts${index}`, expression: portsWhere(index, (port) => `${port} >= 15000 && ${port} <= 15099`) },
     ]),
@@ -79,9 +79,11 @@ function mode(value: string): string {
   return `(${word} in variables.spellings ? variables.spellings[${word}] : "?")`
 }
 
-/** The ports of one place for which `test` of their number holds; 0 stands for what is no number. */
+/** The ports of one place for which `test` of their number holds; 0 stands for what is no number, 1 for `auto` and for ports to leave out. */
 function portsWhere(index: number, test: (port: string) => string): string {
-  const number = '(type(p) == int ? int(p) : string(p).matches("^[1-9][0-9]{0,4}$") ? int(string(p)) : 0)'
+  const text =
+    'string(p).matches("^[1-9][0-9]{0,4}$") ? int(string(p)) : string(p).lowerAscii() == "auto" || (string(p).matches("^-[1-9][0-9]{0,4}$") && int(string(p)) >= -65535) ? 1 : 0'
+  const number = `(type(p) == int ? (int(p) < 0 && int(p) >= -65535 ? 1 : int(p)) : type(p) == string ? (${text}) : 0)`
   return `variables.portLists${index}.map(l, l.filter(p, ${test(number)})).filter(l, size(l) > 0)`
 }
 

@@ -3,21 +3,22 @@ import { isJsonObject, type Json, type JsonObject, type KubeObject } from '../..
 import { DEFAULTS, GLOBAL_SIDECAR_DEFAULTS } from './defaults.ts'
 import { dispatchCluster } from './dispatch-cluster.ts'
 import { InvalidSpecError } from './errors.ts'
+import { type FoundPort, formatFoundPorts } from './found-ports.ts'
 import { merge } from './merge.ts'
 import { moduleConfig } from './module-config.ts'
 import { listedNames, namespacesOf } from './module-namespaces.ts'
 import { type EarlierScope, servedElsewhere, type ServedElsewhere } from './module-scope.ts'
 import { resolveMode } from './mode.ts'
 import { nameOf, processOf } from '../../module/element.ts'
-import { parsePort } from '../../module/parse.ts'
 import {
   clusterNamespace,
   clusterRoleOf,
   dispatchesOf,
   enabledModules,
   hasFence,
+  findsPorts,
   isForeignItem,
-  portsOf,
+  portNumbersOf,
   runBy,
   settingOf,
 } from './modules.ts'
@@ -45,6 +46,8 @@ export interface ValuesOptions {
   readonly operatorDefaults?: JsonObject
   /** Modules of SlimeBoots that come before this one, and serve some of the same fences. */
   readonly earlier?: readonly EarlierScope[]
+  /** What `wormholePort: auto` serves. */
+  readonly foundPorts?: readonly FoundPort[]
 }
 
 /** The spec as values: built-in defaults, then the operator's, then `spec` (merge.ts). A spec that is no object reads as empty. */
@@ -61,7 +64,7 @@ export function buildValues(boot: KubeObject, options: ValuesOptions = {}): Valu
   const namespace = textAt(raw, 'namespace') ?? ''
   const istioNamespace = textAt(raw, 'istioNamespace') ?? ''
   const { mode } = resolveMode(raw)
-  const ports = mode === 'none' ? [] : wormholePorts(raw)
+  const ports = mode === 'none' ? [] : wormholePorts(raw, options.foundPorts)
   const elsewhere = servedElsewhere(raw, mode, options.earlier)
   const globalSidecars = ports.length === 0 ? [] : places(raw, mode, namespace, istioNamespace)
   const shape = shapeOf(raw)
@@ -77,6 +80,9 @@ export function buildValues(boot: KubeObject, options: ValuesOptions = {}): Valu
       .filter(({ module }) => !isForeignItem(module))
       .map(({ module }) => moduleValues(module, raw, mode, elsewhere)),
     ports,
+    ...(mode === 'none' || options.foundPorts === undefined || !enabledModules(raw).some(({ module }) => findsPorts(module))
+      ? {}
+      : { foundPorts: formatFoundPorts(options.foundPorts) }),
     globalSidecars,
     globalSidecar: globalSidecarValues(raw),
     ...(shape === 'pilot' && globalSidecars.length > 0 ? { pilot: pilotValues(raw) } : {}),
@@ -150,7 +156,7 @@ function moduleValues(
 }
 
 /** Ports of all enabled modules, each once; a port's dispatches are those of every module that lists it, in order. */
-function wormholePorts(raw: JsonObject): WormholePort[] {
+function wormholePorts(raw: JsonObject, found: readonly FoundPort[] | undefined): WormholePort[] {
   const byPort = new Map<number, DispatchValues[]>()
   for (const { path, module } of enabledModules(raw)) {
     const { path: place, entries } = dispatchesOf(module)
@@ -158,10 +164,7 @@ function wormholePorts(raw: JsonObject): WormholePort[] {
       entries.map((dispatch, index) => dispatchValues(dispatch, `${path}.${place}[${index}]`, raw)),
       module,
     )
-    const ports = new Set(portsOf(module).entries.map(parsePort))
-    for (const port of ports) {
-      if (port !== undefined) byPort.set(port, [...(byPort.get(port) ?? []), ...dispatches])
-    }
+    for (const port of portNumbersOf(module, found)) byPort.set(port, [...(byPort.get(port) ?? []), ...dispatches])
   }
   return [...byPort].map(([port, dispatches]) => ({ port, dispatches }))
 }

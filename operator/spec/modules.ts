@@ -2,10 +2,12 @@
 import { chooseItem, withBundle } from '../../module/bundle.ts'
 import { isBundle, isEnabled, isLazyload, nameOf, OTHER_KINDS } from '../../module/element.ts'
 import { at, listAt, objectAt, textAt } from '../../module/read.ts'
+import { AUTO, parsePortEntry, portEntries } from '../../module/ports.ts'
 import { readSettings, type Said, valueAt } from '../../module/setting.ts'
 import { SETTINGS, type SettingValues } from '../../module/settings.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../runtime/object.ts'
 import { LAZYLOAD_CLUSTER_ROLE } from './defaults.ts'
+import type { FoundPort } from './found-ports.ts'
 
 /** A module and where it stands: `spec.module[0]`. */
 export interface PlacedModule {
@@ -54,9 +56,25 @@ export function settingOf<Name extends keyof SettingValues>(
   return { value: (values as SettingValues)[name], said: (said as Readonly<Record<string, Said>>)[name] }
 }
 
-/** Entries of the wormhole ports as written, and where. */
+/** Entries of the wormhole ports as written, and where; `auto` among them where another setting says so. */
 export function portsOf(module: JsonObject): { readonly path: string; readonly entries: readonly Json[] } {
-  return listOf(module, 'ports')
+  const { places } = SETTINGS.ports
+  const path = places.find((place) => valueAt(module, place) !== undefined) ?? places[0]
+  const entries = (portEntries(valueAt(module, path)) ?? []) as readonly Json[]
+  const said = entries.some((entry) => parsePortEntry(entry) === AUTO)
+  return { path, entries: said || !settingOf(module, 'autoPort').value ? entries : [...entries, AUTO] }
+}
+
+/** Whether its ports are those of the Services of the mesh. */
+export function findsPorts(module: JsonObject): boolean {
+  return portsOf(module).entries.some((entry) => parsePortEntry(entry) === AUTO)
+}
+
+/** Numbers of the ports that it serves, in the order of its list; then what `auto` found. */
+export function portNumbersOf(module: JsonObject, found: readonly FoundPort[] = []): readonly number[] {
+  const { listed, excluded } = settingOf(module, 'ports').value
+  const all = [...listed, ...(findsPorts(module) ? found.map(({ port }) => port) : [])]
+  return [...new Set(all)].filter((port) => !excluded.includes(port))
 }
 
 /** Entries of the dispatches as written, and where. */
@@ -64,10 +82,7 @@ export function dispatchesOf(module: JsonObject): { readonly path: string; reado
   return listOf(module, 'dispatches')
 }
 
-function listOf(
-  module: JsonObject,
-  name: 'ports' | 'dispatches' | 'namespaces',
-): { readonly path: string; readonly entries: readonly Json[] } {
+function listOf(module: JsonObject, name: 'dispatches' | 'namespaces'): { readonly path: string; readonly entries: readonly Json[] } {
   const { places } = SETTINGS[name]
   const path = places.find((place) => valueAt(module, place) !== undefined) ?? places[0]
   const value = valueAt(module, path)

@@ -20,8 +20,6 @@ export const NOTES: ReadonlyMap<string, string> = new Map([
     'spec.module[].general.fenceLabelKeyAlias',
     'is not read: write a fence with spec.workloadSelector.labels for pods without a Service; they learn like others.',
   ],
-  ['spec.module[].general.autoPort', 'is not read yet: list the ports in wormholePort.'],
-  ['spec.module[].general.cleanupWormholePort', 'is not read yet: a port goes when you take it out of wormholePort.'],
   [
     'spec.component.globalSidecar.sidecarInject',
     'is not needed but for the label istio.io/rev: the pod says itself that it is to be injected. Write component.globalSidecar.revision for a revision.',

@@ -4,6 +4,7 @@ import { mergedSpec, shapeOf, type ValuesOptions } from './build-values.ts'
 import type { CheckInput, ErrorCheck, WarningCheck } from './checks/check.ts'
 import { controllerPorts, environment, miscSettings, programs, volumeMounts, volumes } from './checks/controller.ts'
 import { clusterNamespaces, meshRoot, modes, namespaceList, pilotNamespace, replicas, revision } from './checks/global-sidecar.ts'
+import { foundPorts } from './checks/found-ports.ts'
 import { bundleItems, clusterRoles, images, moduleNames, namespaces, servedNamespaces } from './checks/names.ts'
 import { dispatches, repeatedDomains, wormholePorts } from './checks/ports.ts'
 import {
@@ -65,6 +66,7 @@ const WARNING_CHECKS: readonly WarningCheck[] = [
   sharedFences,
   repeatedPorts,
   noPorts,
+  foundPorts,
   metricSource,
   unknownHosts,
   unlikelyClusters,

@@ -23,6 +23,8 @@ export interface Values {
   readonly modules: readonly ModuleValues[]
   /** Wormhole ports of all enabled modules, each once, in module then list order; empty in mode `none`. */
   readonly ports: readonly WormholePort[]
+  /** What `auto` found, for the annotation that remembers it (found-ports.ts); absent without `auto`. */
+  readonly foundPorts?: string
   /** One per global-sidecar: every listed namespace in mode namespaced, M alone in mode cluster, none in mode none, without ports, or without an enabled module. */
   readonly globalSidecars: readonly GlobalSidecarPlace[]
   readonly globalSidecar: GlobalSidecarValues

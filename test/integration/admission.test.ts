@@ -219,6 +219,12 @@ const BAD_SPECS: readonly (readonly [string, JsonObject, RegExp?])[] = [
   ['a port of the proxy under general', { module: [lazyload({ fence: null, general: { wormholePort: ['15021'] } })] }],
   ['a port under general that is a word', { module: [lazyload({ fence: null, general: { wormholePort: ['http'] } })] }],
   ['a port of the proxy', { module: [lazyload({ fence: { wormholePort: ['15021'] } })] }],
+  ['a port to leave out that is none', { module: [lazyload({ fence: { wormholePort: ['auto', '-65536'] } })] }],
+  [
+    'a port that is a list',
+    { module: [lazyload({ fence: { wormholePort: [[80]] } })] },
+    /must be a port from 1 to 65535, got a list or a map/,
+  ],
   ['two modules of one name', { module: [lazyload(), lazyload()] }, /is "lazyload", the name of two enabled modules/],
   ['a module without a name', { module: [{ enable: true, fence: { wormholePort: ['80'] } }] }],
   ['a module whose name is no DNS label', { module: [lazyload({ name: 'Lazy_Load' })] }],
@@ -232,6 +238,14 @@ const BAD_SPECS: readonly (readonly [string, JsonObject, RegExp?])[] = [
   ['a revision that is no label value', component({ type: 'namespaced', namespace: ['app-1'], revision: 'bad rev' })],
   ['a pilot without an image', component({ type: 'namespaced', namespace: ['app-1'], image: { repository: 'p' } }, { enable: true })],
 ]
+test('ports that are found, and ports to leave out, are accepted in every form', async () => {
+  for (const wormholePort of ['auto', ['auto', '9090', '-8443'], ['Auto', 9090, -8443, '-15021']]) {
+    const found = spec({ component: sidecars('app-1'), module: [lazyload({ fence: { wormholePort } })] })
+    assert.deepEqual(outcome(await send(cluster.adminToken, found)), { status: 201 })
+    assert.deepEqual(validate(bootWith(found)).errors, [])
+  }
+})
+
 for (const [what, fields, words] of BAD_SPECS) {
   test(`refused when it is applied, in the operator's words: ${what}`, async () => {
     const bad = spec({ component: sidecars('app-1'), ...fields })

@@ -1,30 +1,37 @@
 /** Checks on wormhole ports and dispatches. */
 import { isJsonObject, type Json } from '../../../runtime/object.ts'
 import { dispatchCluster } from '../dispatch-cluster.ts'
-import { parsePort } from '../../../module/parse.ts'
-import { dispatchesOf, portsOf } from '../modules.ts'
+import { parsePortEntry, portEntries } from '../../../module/ports.ts'
+import { valueAt } from '../../../module/setting.ts'
+import { dispatchesOf, portNumbersOf, portsOf } from '../modules.ts'
 import { problem, type Problem, show } from '../problems.ts'
+import { isProxyPort, PROXY_PORTS } from '../proxy-ports.ts'
 import { at, listAt } from '../../../module/read.ts'
 import type { CheckInput } from './check.ts'
 
-/** Ports that an Istio proxy uses itself: https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio */
-const PROXY_PORTS = { first: 15000, last: 15099 }
-
 export function wormholePorts({ modules, mode, shape }: CheckInput): Problem[] {
-  return modules.flatMap(({ path, module }) =>
-    portsOf(module).entries.flatMap((value, index) => {
+  return modules.flatMap(({ path, module }) => {
+    const written = valueAt(module, portsOf(module).path)
+    if (written !== undefined && portEntries(written) === undefined)
+      return [
+        problem(
+          `${path}.${portsOf(module).path}`,
+          `must be auto or a list of ports, got ${show(written)}. Write each entry on a line of its own that starts with "- ".`,
+        ),
+      ]
+    return portsOf(module).entries.flatMap((value, index) => {
       const place = `${path}.${portsOf(module).path}[${index}]`
-      const port = parsePort(value)
+      const port = parsePortEntry(value)
       if (port === undefined)
         return [
           problem(place, `must be a port from 1 to 65535, got ${show(value)}. Write the number of a Service port, for example "9080".`),
         ]
-      const reserved = shape === 'stock' && mode !== 'none' && port >= PROXY_PORTS.first && port <= PROXY_PORTS.last
+      const reserved = shape === 'stock' && mode !== 'none' && typeof port === 'number' && isProxyPort(port)
       return reserved
         ? [problem(place, `must not be from ${PROXY_PORTS.first} to ${PROXY_PORTS.last}, which the proxy uses itself, got ${show(value)}.`)]
         : []
-    }),
-  )
+    })
+  })
 }
 
 export function dispatches({ modules, spec }: CheckInput): Problem[] {
@@ -97,7 +104,7 @@ function domainProblems(domain: Json, path: string): Problem[] {
 }
 
 /** Envoy refuses the whole route config when a domain stands in it twice, whatever the case of its letters. */
-export function repeatedDomains({ modules, mode }: CheckInput): Problem[] {
+export function repeatedDomains({ modules, mode, facts }: CheckInput): Problem[] {
   if (mode === 'none') return []
   const problems = new Map<string, Problem>()
   const firstByPort = new Map<number, Map<string, string>>()
@@ -105,8 +112,7 @@ export function repeatedDomains({ modules, mode }: CheckInput): Problem[] {
     const domains = dispatchesOf(module).entries.flatMap((dispatch, index) =>
       placedDomains(dispatch, `${path}.${dispatchesOf(module).path}[${index}]`),
     )
-    for (const port of new Set(portsOf(module).entries.map(parsePort))) {
-      if (port === undefined) continue
+    for (const port of portNumbersOf(module, facts.foundPorts)) {
       const first = firstByPort.get(port) ?? new Map<string, string>()
       firstByPort.set(port, first)
       for (const { domain, place } of domains) {

@@ -6,7 +6,7 @@ import { hiddenFrom } from '../export-to.ts'
 import { isLazyload, nameOf } from '../../../module/element.ts'
 import { parsePort } from '../../../module/parse.ts'
 import { describeFences, servedElsewhere } from '../module-scope.ts'
-import { dispatchesOf, hasFence, portsOf, isForeignItem, kindOf, settingOf } from '../modules.ts'
+import { dispatchesOf, hasFence, portNumbersOf, portsOf, isForeignItem, kindOf, settingOf } from '../modules.ts'
 import { isUpstreamApplication } from '../upstream.ts'
 import { show, warning, type Warning } from '../problems.ts'
 import { at, listAt } from '../../../module/read.ts'
@@ -102,14 +102,13 @@ export function hiddenHosts({ spec, mode, facts }: CheckInput): Warning[] {
 }
 
 /** Hosts that the mesh does not know: without dispatches they may end at the global-sidecar, with dispatches but none for `*` they get no route (spec 5). */
-export function unknownHosts({ spec, modules, mode, shape }: CheckInput): Warning[] {
+export function unknownHosts({ spec, modules, mode, shape, facts }: CheckInput): Warning[] {
   if (mode === 'none') return []
   const ports = new Map<number, { path: string; dispatches: number; all: boolean }>()
   for (const { path, module } of modules) {
     const { path: place, entries: dispatches } = dispatchesOf(module)
     const all = settingOf(module, 'passthroughByDefault').value || dispatches.some((dispatch) => listAt(dispatch, 'domains').includes('*'))
-    for (const port of new Set(portsOf(module).entries.map(parsePort))) {
-      if (port === undefined) continue
+    for (const port of portNumbersOf(module, facts.foundPorts)) {
       const before = ports.get(port) ?? { path: `${path}.${place}`, dispatches: 0, all: false }
       ports.set(port, { ...before, dispatches: before.dispatches + dispatches.length, all: before.all || all })
     }

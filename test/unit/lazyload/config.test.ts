@@ -196,8 +196,8 @@ test('verbosity of the Kubernetes client: 5 unless it is said, 0 counts as absen
 })
 
 test('settings that nobody reads are known, so that they can be told', () => {
-  const general = { autoPort: true, maxIdle: '1h', prometheusIntervall: '5s', wormholePort: ['80'], domainAliases: [] }
-  assert.deepEqual(parse({ ...(misc({}) as object), general }).unknown, ['general.autoPort', 'general.prometheusIntervall'])
+  const general = { supportH2: true, maxIdle: '1h', prometheusIntervall: '5s', wormholePort: ['80'], domainAliases: [] }
+  assert.deepEqual(parse({ ...(misc({}) as object), general }).unknown, ['general.supportH2', 'general.prometheusIntervall'])
 })
 
 test('a duration has a unit and is not 0', () => {

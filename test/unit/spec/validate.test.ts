@@ -125,8 +125,8 @@ const ERRORS: readonly Case[] = [
   },
   {
     title: 'ports out of range and not numbers',
-    parts: withPorts('http', 0, 65536, '', '09080', -1, '9080 '),
-    paths: [0, 1, 2, 3, 4, 5, 6].map((at) => `${PORT}[${at}]`),
+    parts: withPorts('http', 0, 65536, '', '09080', '--1', '9080 ', -65536, '-0'),
+    paths: [0, 1, 2, 3, 4, 5, 6, 7, 8].map((at) => `${PORT}[${at}]`),
     says: `spec.${PORT}[0] must be a port from 1 to 65535, got "http"`,
   },
   {
@@ -139,7 +139,7 @@ const ERRORS: readonly Case[] = [
     title: 'a port that is no list',
     parts: withFence({ wormholePort: '9080' }),
     paths: [PORT],
-    says: 'must be a list, got "9080". Write each entry on a line of its own',
+    says: 'must be auto or a list of ports, got "9080". Write each entry on a line of its own',
   },
   {
     title: 'ports of the proxy in the stock shape',

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { exposureOfEntry, exposureOfService } from '../../../lazyload/keep/exposure.ts'
-import { protocolOfEntry, protocolOfService, type Protocol } from '../../../lazyload/keep/protocol.ts'
+import { protocolOfEntry, protocolOfService, type Protocol } from '../../../module/protocol.ts'
 import { isVisible } from '../../../lazyload/keep/visibility.ts'
 import type { JsonObject, KubeObject } from '../../../runtime/object.ts'
 

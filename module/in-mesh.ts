@@ -1,9 +1,16 @@
 /** Which namespaces have pods in the mesh: by the labels of the namespace, else by its pods, which are watched until one is found. */
-import { soon } from '../../runtime/callbacks.ts'
-import type { Client } from '../../runtime/client.ts'
-import { createInformer, type Informer, type InformerProblem } from '../../runtime/informer.ts'
-import type { KubeObject } from '../../runtime/object.ts'
-import { GLOBAL_SIDECAR, POD, REVISION_LABEL } from '../kinds.ts'
+import { inBackground, soon } from '../runtime/callbacks.ts'
+import type { Client } from '../runtime/client.ts'
+import { createInformer, type Informer, type InformerProblem } from '../runtime/informer.ts'
+import type { KubeObject } from '../runtime/object.ts'
+import type { ResourceType } from '../runtime/resource.ts'
+
+const POD: ResourceType = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', namespaced: true }
+/** The ServiceAccount of global-sidecars. */
+const GLOBAL_SIDECAR = 'global-sidecar'
+const REVISION_LABEL = 'istio.io/rev'
+/** Namespaces of Kubernetes itself: no pod there is in the mesh, whatever it carries. */
+const SYSTEM_NAMESPACES: ReadonlySet<string> = new Set(['kube-system', 'kube-public', 'kube-node-lease'])
 
 /** `unknown`: its pods are not listed yet. */
 export type Membership = 'in' | 'out' | 'unknown'
@@ -30,6 +37,11 @@ export interface InMesh {
   readonly run: (signal: AbortSignal) => void
   /** Resolves when every namespace that was asked about is known, or may not be seen. */
   readonly whenKnown: () => Promise<void>
+}
+
+/** Labels that say so where a namespace is Kubernetes' own; else those that it has. */
+export function meshLabelsOf(namespace: string, labels: Labels | undefined): Labels | undefined {
+  return SYSTEM_NAMESPACES.has(namespace) ? { 'istio-injection': 'disabled' } : labels
 }
 
 /** What the labels of a namespace say; undefined: its pods decide. */
@@ -79,8 +91,8 @@ export function createInMesh({ client, labelsOf, onChange, onProblem }: InMeshOp
       },
     })
     watches.set(namespace, { pods, stop: () => controller.abort() })
-    void pods.run(AbortSignal.any([ended, controller.signal]))
-    void pods.whenSynced().then(onChange)
+    inBackground('pods of a namespace in the mesh', pods.run(AbortSignal.any([ended, controller.signal])))
+    inBackground('pods of a namespace in the mesh', pods.whenSynced().then(onChange))
   }
 
   return {
