@@ -158,7 +158,7 @@ export const WARNING_REASONS = {
   },
   PortsLeftOut: {
     means:
-      '`wormholePort: auto` serves 100 ports at most, and 20 at most that only one namespace has. Fences keep the hosts of the others.',
+      '`wormholePort: auto` serves 100 ports at most: those that several namespaces have, then one of each namespace in turns. Fences keep the hosts of the others.',
     remedy: 'List the ports that matter beside `auto`.',
   },
   PortsUnseen: {

@@ -35,8 +35,6 @@ export interface PortsInMesh {
 }
 
 const LISTED = 10
-/** Ports of which no other namespace has a Service: one namespace must not fill the whole list. */
-const MAX_OF_NAMESPACE = 20
 /** As many as can be listed by hand; with dispatches fewer (limits.ts). */
 export const MAX_FOUND_PORTS = 100
 
@@ -75,17 +73,19 @@ export function portsInMesh(services: Iterable<ServicePorts>): PortsInMesh {
   }
 }
 
-/** What several namespaces use comes first, then a few of each namespace. */
+/** What several namespaces use comes first, then a port of each namespace in turns: one that has very many takes only what is left. */
 function fairly(ports: readonly number[], namespacesOf: (port: number) => ReadonlySet<string>): readonly number[] {
   const shares = new Map<string, number>()
-  const own = ports.filter((port) => {
-    const namespaces = namespacesOf(port)
-    if (namespaces.size > 1) return false
-    const [namespace = ''] = namespaces
-    const share = (shares.get(namespace) ?? 0) + 1
-    shares.set(namespace, share)
-    return share <= MAX_OF_NAMESPACE
-  })
+  const own = ports
+    .filter((port) => namespacesOf(port).size === 1)
+    .map((port) => {
+      const [namespace = ''] = namespacesOf(port)
+      const turn = (shares.get(namespace) ?? 0) + 1
+      shares.set(namespace, turn)
+      return { port, turn }
+    })
+    .toSorted((a, b) => a.turn - b.turn)
+    .map(({ port }) => port)
   const common = ports.filter((port) => namespacesOf(port).size > 1).toSorted((a, b) => namespacesOf(b).size - namespacesOf(a).size)
   return [...common, ...own].slice(0, MAX_FOUND_PORTS)
 }
