@@ -67,8 +67,6 @@ const REFUSED: readonly (readonly [spec: JsonObject, path: string])[] = [
   [{ service: { port: 70000 } }, 'spec.service.port'],
   [{ module: {} }, 'spec.module'],
   [{ module: [lazyload({ enable: 'true' })] }, 'spec.module[0].enable'],
-  [{ module: [lazyload({ fence: { wormholePort: '9080' } })] }, 'spec.module[0].fence.wormholePort'],
-  [{ module: [lazyload({ fence: { wormholePort: [true] } })] }, 'spec.module[0].fence.wormholePort[0]'],
   [{ module: [lazyload({ fence: { dispatches: [{ name: false }] } })] }, 'spec.module[0].fence.dispatches[0].name'],
   [{ module: [lazyload({ fence: { dispatches: [{ domains: [163] }] } })] }, 'spec.module[0].fence.dispatches[0].domains[0]'],
   [{ module: [lazyload({ global: { log: { logRotate: 'yes' } } })] }, 'spec.module[0].global.log.logRotate'],

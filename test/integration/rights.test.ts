@@ -9,7 +9,6 @@ import { type Cluster, startCluster } from '../../local-cluster/cluster.ts'
 import { installCrds } from '../../local-cluster/crds.ts'
 import { SIDECAR } from '../../operator/api/kinds.ts'
 import { grantsOf, qualified } from '../../operator/rights/rule.ts'
-import { FOUND_PORTS_ANNOTATION } from '../../operator/api/slimeboot.ts'
 import type { JsonObject } from '../../runtime/object.ts'
 import { shippedRoles } from '../../tools/deploy.ts'
 import { applyObjects, deployObjects, OPERATOR_USER, runOperatorPods } from '../helpers/deployed-operator.ts'
@@ -182,11 +181,6 @@ test('as its own ServiceAccount the operator repairs what others change, and lea
   const spec = specOf(installation)
   const [first] = spec['module'] as readonly JsonObject[]
   await changeSpec(stage, name, { ...spec, module: [{ ...first, fence: { enable: true, wormholePort: ['auto', '9080'] } }] })
-  const configMap = refTo('ConfigMap', home, module)
-  await stage.eventually(
-    async () => assert.notEqual((await read(stage, configMap)).metadata.annotations?.[FOUND_PORTS_ANNOTATION], undefined),
-    SLOW,
-  )
   await stage.eventually(async () => {
     const [listed] = await calls(({ verb, resource, namespace }) => verb === 'list' && resource === 'pods' && namespace === 'default')
     assert.ok(listed !== undefined, 'pods of the namespace default are not watched')
