@@ -35,7 +35,7 @@ export interface PortsInMesh {
 }
 
 const LISTED = 10
-/** As many as can be listed by hand; with dispatches fewer (limits.ts). */
+/** As many as can be listed by hand. */
 export const MAX_FOUND_PORTS = 100
 
 /** Of a Service as the API server has it. An ExternalName is an alias: it listens nowhere. Ports of unknown protocol are neither. */
