@@ -7,6 +7,7 @@ import {
   CATCH_ALL_ANNOTATION,
   FIELD_MANAGER,
   KEPT_TEMPLATE_ANNOTATION,
+  LEAVING_ANNOTATION,
   OWNED_ANNOTATION,
   OWNER_LABEL,
 } from '../api/slimeboot.ts'
@@ -21,7 +22,13 @@ export interface Owner {
   readonly label: string
 }
 
-export const OUR_ANNOTATIONS: readonly string[] = [OWNED_ANNOTATION, APPLIED_ANNOTATION, CATCH_ALL_ANNOTATION, KEPT_TEMPLATE_ANNOTATION]
+export const OUR_ANNOTATIONS: readonly string[] = [
+  OWNED_ANNOTATION,
+  APPLIED_ANNOTATION,
+  CATCH_ALL_ANNOTATION,
+  KEPT_TEMPLATE_ANNOTATION,
+  LEAVING_ANNOTATION,
+]
 const LABEL_LIMIT = 63
 /** `<SlimeBoot namespace/name>=<group/kind/namespace/name>` */
 const CLAIM = /^([a-z0-9][-a-z0-9]{0,62}\/[a-z0-9][-.a-z0-9]{0,252})=([^/]*\/[^/]+\/[^/]*\/[^/]+)$/

@@ -3,9 +3,11 @@
  * field manager's name too; so marks count by themselves only where the SlimeBoot renders, and elsewhere they cause nothing but the
  * removal of that very object.
  */
-import type { KubeObject } from '../../runtime/object.ts'
+import { isJsonObject, type KubeObject } from '../../runtime/object.ts'
 import { OWNED_ANNOTATION } from '../api/slimeboot.ts'
 import { DEFAULTS } from '../spec/defaults.ts'
+import { listedNames } from '../spec/module-namespaces.ts'
+import { clusterNamespace } from '../spec/modules.ts'
 import { appliedByUs, type Owner, type Ownership, ownershipOf } from './ownership.ts'
 
 /** Where a SlimeBoot's marks can be true. */
@@ -38,18 +40,13 @@ export function standingOf(object: KubeObject, owner: Owner, { namespaces }: Pic
  * renders nothing, and the mesh's root also where nothing is rendered there. `rootNamespace`: what Istio's own configuration says.
  */
 export function reachOf(boot: KubeObject, objects: readonly KubeObject[], rootNamespace?: string): Reach {
-  const spec = mapOf(boot['spec'])
+  const spec = isJsonObject(boot['spec']) ? boot['spec'] : {}
   const home = textOf(spec['namespace']) ?? (DEFAULTS['namespace'] as string)
   const istio = textOf(spec['istioNamespace']) ?? (DEFAULTS['istioNamespace'] as string)
-  const listed = mapOf(mapOf(spec['component'])['globalSidecar'])['namespace']
-  const named = Array.isArray(listed) ? (listed as readonly unknown[]).flatMap((name) => textOf(name) ?? []) : []
+  const named = [...listedNames(spec), clusterNamespace(spec)].flatMap((name) => textOf(name) ?? [])
   const rendered = objects.flatMap(({ metadata }) => metadata.namespace ?? [])
   const roots = new Set([istio, ...(rootNamespace === undefined ? [] : [rootNamespace])])
   return { namespaces: new Set([home, istio, ...named, ...rendered]), roots }
-}
-
-function mapOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
 }
 
 function textOf(value: unknown): string | undefined {

@@ -141,8 +141,13 @@ export async function converge(
   if (withheld.stopsAll()) return result({ deleted: removed.deleted, blocked: removed.blocked, waiting })
 
   // What is stale goes last, but for what still stands behind a catch-all that waits for its successor or stays.
+  const standing = plan.steps.filter(
+    (step) => hasNotMoved(step, roots) && (!open.includes(step) || isWithheld(step.desired.metadata.namespace ?? '')),
+  )
   const needed = new Set(
-    [...retained, ...removed.blocked.map(({ object }) => object)].map((object) => catchAllOf(object, roots).globalSidecarNamespace),
+    [...retained, ...removed.blocked.map(({ object }) => object), ...standing.flatMap(({ live: there }) => there ?? [])].map(
+      (object) => catchAllOf(object, roots).globalSidecarNamespace,
+    ),
   )
   const prunable = plan.stale.filter(
     (object) => !replaced.includes(object) && !retained.includes(object) && !needed.has(object.metadata.namespace ?? ''),
@@ -208,6 +213,12 @@ interface Ending {
   readonly waitMs?: number | undefined
   /** All that is stale was tried. */
   readonly wasPruned?: boolean
+}
+
+/** A catch-all that still leads to a global-sidecar in another namespace than it is to. */
+function hasNotMoved({ manifest, live }: Step, roots: ReadonlySet<string>): boolean {
+  if (manifest.catchAll === undefined || live === undefined) return false
+  return catchAllOf(live, roots).globalSidecarNamespace !== manifest.catchAll.globalSidecarNamespace
 }
 
 /** Live global-sidecars that stay, by namespace. */

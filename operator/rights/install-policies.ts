@@ -96,6 +96,10 @@ function namespacePolicy(defaults: PolicyDefaults): readonly KubeObject[] {
         expression: `size(variables.moduleLists) <= ${LISTING_MODULES} || variables.everywhere`,
         message: needsAll(`More than ${LISTING_MODULES} modules list namespaces, too many to check one by one`),
       }),
+      forbidden({
+        expression: `variables.mesh == ${quoted(defaults.istioNamespace)} || variables.everywhere`,
+        message: needsAll(`spec.istioNamespace is another than ${defaults.istioNamespace}: EnvoyFilters there may reach the whole mesh`),
+      }),
       forbidden({ expression: allowedIn('variables.home'), messageExpression: missingIn('string(variables.home)') }),
       ...Array.from({ length: CHECKED_NAMESPACES }, (_, index) =>
         forbidden({

@@ -8,6 +8,9 @@ const DEFAULTS = {
   defaultDestinationRuleExportTo: 'DestinationRules',
 } as const
 
+/** Namespaces of a list that are read. */
+const MAX_LISTED = 1000
+
 type Setting = keyof typeof DEFAULTS
 
 export type DefaultExportTo = Readonly<Partial<Record<Setting, readonly string[]>>>
@@ -17,7 +20,8 @@ export function defaultExportTo(mesh: unknown): DefaultExportTo {
   if (!isJsonObject(mesh)) return {}
   const said = Object.keys(DEFAULTS).flatMap((setting) => {
     const value = mesh[setting]
-    return Array.isArray(value) ? [[setting, value.map(String)] as const] : []
+    // the text of whoever may write that ConfigMap: nothing in it is expanded
+    return Array.isArray(value) ? [[setting, value.slice(0, MAX_LISTED).filter((name) => typeof name === 'string')] as const] : []
   })
   return Object.fromEntries(said)
 }

@@ -1,7 +1,8 @@
 /** The namespaces whose fences a lazyload module serves, and in which alone it may write. */
 import { isLazyload } from '../../module/element.ts'
 import type { JsonObject } from '../../runtime/object.ts'
-import { listedNamespaces, runBy, settingOf } from './modules.ts'
+import { LAZYLOAD_CLUSTER_ROLE } from './defaults.ts'
+import { clusterRoleOf, listedNamespaces, runBy, settingOf } from './modules.ts'
 import type { Mode } from './values.ts'
 
 /**
@@ -9,7 +10,8 @@ import type { Mode } from './values.ts'
  * undefined: it may write everywhere. A bundle serves what its lazyload module serves.
  */
 export function namespacesOf(module: JsonObject, spec: JsonObject, mode: Mode): readonly string[] | undefined {
-  if (!isLazyload(module) || mode !== 'namespaced') return undefined
+  const hasItsRole = isLazyload(module) || clusterRoleOf(module) === LAZYLOAD_CLUSTER_ROLE
+  if (!hasItsRole || mode !== 'namespaced') return undefined
   const own = ownNamespaces(runBy(spec, module))
   return [...new Set(own.length > 0 ? own : listedNames(spec))]
 }

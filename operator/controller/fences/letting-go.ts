@@ -16,6 +16,7 @@ import { DEPLOYMENT, ENVOY_FILTER, POD, SIDECAR, SLIMEBOOT } from '../../api/kin
 import { FIELD_MANAGER, LEAVING_ANNOTATION } from '../../api/slimeboot.ts'
 import { failureOf, type ReconcileError } from '../../apply/failure.ts'
 import type { Live } from '../../apply/live.ts'
+import { hasAvailableReplica } from '../../apply/readiness.ts'
 import { claimedOwner, ownerOf, ownershipOf } from '../../apply/ownership.ts'
 import { type Fence, type FenceSidecar, isUntold, listFences, listFenceSidecars, sayNotServed } from './fences.ts'
 import { type FencePlace, type Service, serviceOf } from './served.ts'
@@ -117,9 +118,16 @@ export function createLettingGo({ client, live, log, events, operatorDefaults, n
 
   function stands(owner: string, service: Service, { namespace }: FencePlace): boolean {
     const place = service.catchAllNamespace(namespace)
-    if (place === undefined) return true
+    if (place === undefined) return service.modules.some((module) => runs(owner, module))
     const catchAll = live.get(catchAllIn(place))
     return catchAll !== undefined && claimedOwner(catchAll) === owner && catchAll.metadata.annotations?.[LEAVING_ANNOTATION] === undefined
+  }
+
+  /** Whether this module of a SlimeBoot has a pod that can serve fences. */
+  function runs(owner: string, module: string): boolean {
+    const [namespace = '', name = ''] = module.split('/')
+    const deployment = live.get({ apiVersion: DEPLOYMENT.apiVersion, kind: DEPLOYMENT.kind, metadata: { namespace, name } })
+    return deployment !== undefined && claimedOwner(deployment) === owner && hasAvailableReplica(deployment)
   }
 
   /** What is to be let go of now, as the API server has it. */

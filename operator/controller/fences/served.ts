@@ -1,11 +1,11 @@
 /** Which fences a SlimeBoot serves: those of its lazyload modules' revisions, in the namespaces where it has a global-sidecar. Pure. */
 import { chooseItem, withBundle } from '../../../module/bundle.ts'
 import { isBundle, isLazyload, nameOf } from '../../../module/element.ts'
-import { listAt, textAt } from '../../../module/read.ts'
+import { textAt } from '../../../module/read.ts'
 import { isJsonObject, type JsonObject, type KubeObject } from '../../../runtime/object.ts'
 import { mergedSpec, type ValuesOptions } from '../../spec/build-values.ts'
 import { resolveMode } from '../../spec/mode.ts'
-import { ownNamespaces } from '../../spec/module-namespaces.ts'
+import { listedNames, ownNamespaces } from '../../spec/module-namespaces.ts'
 import { enabledModules, portsOf, runBy, settingOf } from '../../spec/modules.ts'
 
 export const REVISION_LABEL = 'istio.io/rev'
@@ -41,7 +41,7 @@ export function serviceOf(boot: KubeObject, options: ValuesOptions = {}): Servic
     return ({ namespace, revision }) => (own.length === 0 || own.includes(namespace)) && ofRevision(revision)
   })
   const { mode } = resolveMode(spec)
-  const listed = new Set(listAt(spec, 'component', 'globalSidecar', 'namespace').map(String))
+  const listed = new Set(listedNames(spec))
   const reaches = (namespace: string): boolean => mode !== 'namespaced' || listed.has(namespace)
   // without ports there are no global-sidecars
   const hasPorts = enabledModules(spec).some(({ module }) => portsOf(module).entries.length > 0)

@@ -6,7 +6,7 @@ import { hiddenFrom } from '../export-to.ts'
 import { isLazyload, nameOf } from '../../../module/element.ts'
 import { parsePort } from '../../../module/parse.ts'
 import { describeFences, servedElsewhere } from '../module-scope.ts'
-import { dispatchesOf, hasFence, portNumbersOf, portsOf, isForeignItem, kindOf, settingOf } from '../modules.ts'
+import { clusterNamespace, dispatchesOf, hasFence, portNumbersOf, portsOf, isForeignItem, kindOf, settingOf } from '../modules.ts'
 import { isUpstreamApplication } from '../upstream.ts'
 import { show, warning, type Warning } from '../problems.ts'
 import { at, listAt } from '../../../module/read.ts'
@@ -88,7 +88,7 @@ export function metricSource({ modules, mode }: CheckInput): Warning[] {
 
 /** What the mesh's own defaults keep from the one global-sidecar for all of it. */
 export function hiddenHosts({ spec, mode, facts }: CheckInput): Warning[] {
-  const namespace = at(spec, 'namespace')
+  const namespace = clusterNamespace(spec)
   if (mode !== 'cluster' || facts.exportTo === undefined || typeof namespace !== 'string') return []
   const hidden = hiddenFrom(facts.exportTo, namespace)
   if (hidden.length === 0) return []
