@@ -99,7 +99,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     controller,
     learner,
     pods,
-    namespaces: options.namespaces,
+    namespaces: options.namespaces.length > 0 ? options.namespaces : config.namespaces,
     metrics,
     log,
   })

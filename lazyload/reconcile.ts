@@ -107,7 +107,7 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
     servedBy,
     hosts: config,
     keep: { scope: config.keep, of: keeping.of, unseen: keeping.unseen },
-    namespaceWide: (fence) => caches.namespaceWide.of(fence, keeping.rootNamespace()),
+    namespaceWide: (fence) => caches.namespaceWide.of(fence, keeping.rootNamespace(), revisionOf(fence)?.name),
     domains: {
       source: config.source,
       absenceMs: config.prometheus?.absenceMs ?? 0,

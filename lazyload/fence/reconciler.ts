@@ -200,7 +200,7 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
         onSidecar(fence, await sidecars.remove(fence), computed)
         return { state: { kind: 'not-carried', sidecar: wide.sidecar, field: wide.obstacle } }
       }
-      const within = (list: readonly string[]): readonly string[] => {
+      const within = (list: readonly string[], staying: readonly string[] = []): readonly string[] => {
         if (wide?.hosts === undefined) return list
         const constant = new Set(constantHosts(namespace, hosts))
         const limited = withinLimit(
@@ -208,7 +208,8 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
           wide.hosts,
           namespace,
         )
-        return [...[...limited].sort(), ...list.filter((host) => constant.has(host))]
+        const kept = staying.filter((host) => !constant.has(host))
+        return [...[...new Set([...limited, ...kept])].sort(), ...list.filter((host) => constant.has(host))]
       }
       const [first, ...rest] = samePods(keyOf(fence))
       const holder = first ?? fence
@@ -234,9 +235,11 @@ export function createFenceReconciler(options: FenceReconcilerOptions) {
       const isIncomplete = hidden.length > 0 || others.some(({ excess }) => excess !== undefined)
       const sidecarOf = (list: readonly string[]): KubeObject => buildSidecar(fence, labels, list, revisionOf(fence), wide?.carried)
       const kept = keptBy([fence, ...rest], namespace)
-      const stay = [...keptEgress(kept.kept.hosts, domains, hosts.stableHosts), ...(isIncomplete || missing !== undefined ? accepted : [])]
+      // while it cannot be seen, or reached, what its hosts are for, none is taken out
+      const staying = isIncomplete || missing !== undefined ? accepted : []
+      const stay = [...keptEgress(kept.kept.hosts, domains, hosts.stableHosts), ...staying]
       const unlimited = sidecarHosts(domains, namespace, hosts, stay)
-      const wanted = within(unlimited)
+      const wanted = within(unlimited, staying)
       const { outcome, refused, failure } = await refusedHosts.write(keyOf(fence), wanted, {
         write: async (list) => await sidecars.ensure(fence, sidecarOf(list)),
         accepts: async (list) => await isAccepted(sidecarOf(list)),

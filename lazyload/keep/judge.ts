@@ -1,4 +1,5 @@
 /** Must a host stay in Sidecars, because the catch-all cannot serve what is called there? Pure. */
+import { coversCluster } from '../mesh/host-name.ts'
 import type { Exposure } from './exposure.ts'
 import type { KeepReason } from './reasons.ts'
 import { type ExportTo, isVisible } from './visibility.ts'
@@ -29,7 +30,7 @@ export function reasonToKeep(
   { host, namespace, exportTo, exposure, kind }: Candidate,
   { home, ports, ...view }: View,
 ): KeepReason | undefined {
-  if (host.startsWith('*')) return 'Wildcard'
+  if (host.startsWith('*')) return coversCluster(host) ? undefined : 'Wildcard'
   if (exposure.direct) return kind === 'Service' ? 'Headless' : 'NoResolution'
   if (exposure.other) return 'NotHTTP'
   if (ports !== undefined && exposure.http.some((port) => !ports.has(port))) return 'Port'

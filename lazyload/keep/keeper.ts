@@ -2,7 +2,7 @@
  * What Sidecars keep without having been called, kept up to date: changes of the mesh come in, and the namespaces for whose fences
  * something else is kept go out, many changes together.
  */
-import { serviceHost, serviceOf } from '../mesh/host-name.ts'
+import { coversCluster, serviceHost, serviceOf } from '../mesh/host-name.ts'
 import { after } from '../../runtime/callbacks.ts'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { selectorOf } from '../mesh/known-hosts.ts'
@@ -108,7 +108,7 @@ export function createKeeper(options: KeeperOptions) {
   function routesByCaller(): Mesh['always'] {
     return callerRoutes().flatMap(({ hosts, destinations, namespace, exportTo }) =>
       [...hosts, ...destinations]
-        .filter((host) => host !== '*' && !isEverywhere(host))
+        .filter((host) => host !== '*' && !coversCluster(host) && !isEverywhere(host))
         .map((host) => ({ host, reason: 'CallerRoutes' as const, namespace, exportTo })),
     )
   }

@@ -38,6 +38,9 @@ export interface KeptIndex {
 /** So many hosts of one namespace are in the Sidecars of others: a Sidecar that is too large is refused as a whole. */
 export const MAX_OF_NAMESPACE = 1000
 
+/** Namespaces that one object names to see it; with more it counts as visible to all. */
+const MAX_EXPORT_TO = 100
+
 const NOTHING: KeptHosts = { hosts: [], known: 0 }
 
 export function createKeptIndex(): KeptIndex {
@@ -74,13 +77,19 @@ export function createKeptIndex(): KeptIndex {
 /** One pass over the mesh; then each namespace costs what is visible to it alone, and each set of ports what everybody sees. */
 function computeOf({ candidates, always, exportTo, viewOf }: Mesh): (namespace: string) => KeptHosts {
   const open: Candidate[] = []
+  /** Of these, by namespace. */
+  const openOf = new Map<string, Candidate[]>()
   const visibleTo = new Map<string, Candidate[]>()
   for (const candidate of candidates) {
-    if (isPublic(candidate.exportTo, exportTo.Service)) {
+    const said = candidate.exportTo ?? exportTo.Service ?? []
+    // a list that long costs more than it saves, and anybody can write one
+    if (isPublic(candidate.exportTo, exportTo.Service) || said.length > MAX_EXPORT_TO) {
       open.push(candidate)
+      const list = openOf.get(candidate.namespace)
+      if (list === undefined) openOf.set(candidate.namespace, [candidate])
+      else list.push(candidate)
       continue
     }
-    const said = candidate.exportTo ?? exportTo.Service ?? []
     if (said.includes('~')) continue
     for (const name of new Set(said.map((each) => (each === '.' ? candidate.namespace : each)))) {
       const list = visibleTo.get(name)
@@ -104,14 +113,31 @@ function computeOf({ candidates, always, exportTo, viewOf }: Mesh): (namespace: 
     const ports = view.ports === undefined ? '' : portsKey(view.ports)
     let everybody = byPorts.get(ports)
     if (everybody === undefined) {
-      everybody = { hosts: sorted(bounded([...alwaysOpen, ...judged(open, view)])), known: open.length }
+      everybody = { hosts: bounded(sorted([...alwaysOpen, ...judged(open, view)])), known: open.length }
       byPorts.set(ports, everybody)
     }
     const own = visibleTo.get(namespace) ?? []
     const routes = alwaysSome.filter((host) => isVisible(host.exportTo, exportTo.VirtualService, host.namespace ?? '', namespace))
-    if (own.length + routes.length === 0) return everybody
-    return { hosts: sorted([...everybody.hosts, ...bounded([...routes, ...judged(own, view)])]), known: everybody.known + own.length }
+    // of its own namespace a fence keeps all
+    const mine = openOf.get(namespace) ?? []
+    const more = mine.length > MAX_OF_NAMESPACE ? judged(mine, view) : []
+    if (own.length + routes.length + more.length === 0) return everybody
+    const others = bounded(sorted([...routes, ...judged(own, view)]).filter((host) => host.namespace !== namespace))
+    const ours = [...routes, ...judged(own, view), ...more].filter((host) => host.namespace === namespace)
+    return { hosts: merged(everybody.hosts, sorted([...others, ...ours])), known: everybody.known + own.length }
   }
+}
+
+/** Two sorted lists as one; of a host in both the first. */
+function merged(a: readonly KeptHost[], b: readonly KeptHost[]): readonly KeptHost[] {
+  const all: KeptHost[] = []
+  let index = 0
+  for (const host of a) {
+    while (index < b.length && b[index]!.host < host.host) all.push(b[index++]!)
+    if (b[index]?.host === host.host) index++
+    all.push(host)
+  }
+  return [...all, ...b.slice(index)]
 }
 
 /** The first ones of each namespace, where there are more than any team has. */

@@ -49,8 +49,9 @@ export function createMeshConfigCache({ client, istioNamespace, revisions, onCha
         onChange()
       },
       onProblem: (problem) => {
-        if (!told) onProblem(name, problem)
+        if (told) return
         told = true
+        onProblem(name, problem)
         onChange()
       },
       onRegained: () => {

@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import { keyOf, type KubeObject } from '../../runtime/object.ts'
 import { canonicalAddress } from './endpoints.ts'
 import { isHostName } from '../../module/names.ts'
-import { CLUSTER_DOMAIN, serviceHost, wildcardsFor } from './host-name.ts'
+import { CLUSTER_DOMAIN, coversCluster, serviceHost, wildcardsFor } from './host-name.ts'
 import { clusterIPsOf, isHeadless, type KnownHosts } from './known-hosts.ts'
 
 export interface AskedHosts {
@@ -71,8 +71,7 @@ export function createAskedHosts({ known, service, servicesOf }: AskedHostsOptio
   }
 }
 
-/** One that covers every Service of the cluster (`*.local`) would bring the whole mesh into a Sidecar. */
-const isUsable = (pattern: string): boolean => isHostName(pattern) && !CLUSTER_DOMAIN.endsWith(pattern.slice(2))
+const isUsable = (pattern: string): boolean => isHostName(pattern) && !coversCluster(pattern)
 
 /** What follows `svc` in a full name. */
 const REST = CLUSTER_DOMAIN.slice('svc'.length)

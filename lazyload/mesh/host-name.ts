@@ -5,6 +5,11 @@ export const CLUSTER_DOMAIN = 'svc.cluster.local'
 
 const MAX_LENGTH = 253
 
+/** A wildcard over every Service of the cluster (`*.local`) would bring the whole mesh into a Sidecar. */
+export function coversCluster(host: string): boolean {
+  return host.startsWith('*.') && (CLUSTER_DOMAIN === host.slice(2) || CLUSTER_DOMAIN.endsWith(host.slice(1)))
+}
+
 export function serviceHost(name: string, namespace: string): string {
   return `${name}.${namespace}.${CLUSTER_DOMAIN}`
 }

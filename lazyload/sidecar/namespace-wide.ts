@@ -24,8 +24,11 @@ const READ = new Set([...CARRIED, 'egress', 'workloadSelector'])
 export interface NamespaceWideIndex {
   /** Takes in a change of the cache; returns the namespace that it is about, undefined where the Sidecar is about some pods only. */
   readonly change: (previous: KubeObject | undefined, current: KubeObject | undefined) => string | undefined
-  /** What holds for the pods of `fence`: what its own namespace says, else what `rootNamespace` says. */
-  readonly of: (fence: KubeObject, rootNamespace: string) => NamespaceWide | undefined
+  /**
+   * What holds for the pods of `fence`: what its own namespace says, else what `rootNamespace` says. `revision`: the one that istiod
+   * reads for them, where it is not what the fence's label says (a tag).
+   */
+  readonly of: (fence: KubeObject, rootNamespace: string, revision?: string) => NamespaceWide | undefined
 }
 
 export function createNamespaceWideIndex(): NamespaceWideIndex {
@@ -54,9 +57,9 @@ export function createNamespaceWideIndex(): NamespaceWideIndex {
       else byNamespace.set(namespace, sidecars)
       return namespace
     },
-    of(fence, rootNamespace) {
+    of(fence, rootNamespace, resolved) {
       const { namespace = '', labels } = fence.metadata
-      const revision = labels?.[REVISION_LABEL] ?? ''
+      const revision = resolved ?? labels?.[REVISION_LABEL] ?? ''
       const sidecar = oldestOf(namespace, revision) ?? oldestOf(rootNamespace, revision)
       return sidecar === undefined ? undefined : readNamespaceWide(sidecar)
     },

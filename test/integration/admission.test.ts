@@ -138,6 +138,17 @@ test('cluster mode in every spelling, and taking over what others made, need the
   assert.deepEqual(outcome(await send(token, adopting, { annotations: { 'config.netease.com/adopt': 'true' } })), { status: 201 })
 })
 
+test('another namespace of Istio needs the right in the whole cluster: what is there may reach every proxy', async () => {
+  const token = await user('ida', { in: ['team', 'app-1'], bind: true })
+  const own = spec({ istioNamespace: 'team', component: sidecars('app-1') })
+  assert.match(
+    message(await send(token, own)),
+    /spec\.istioNamespace is another than istio-system: .* you need verb install .* in the whole cluster/,
+  )
+  await allow('ida')
+  assert.deepEqual(outcome(await send(token, own)), { status: 201 })
+})
+
 test('an administrator may install anywhere', async () => {
   assert.deepEqual(outcome(await send(cluster.adminToken, spec({ component: sidecars(...MANY) }))), { status: 201 })
   assert.deepEqual(outcome(await send(cluster.adminToken, spec({ component: CLUSTER }))), { status: 201 })

@@ -108,6 +108,8 @@ test('the reach of a SlimeBoot is read from whatever stands in its spec', () => 
     'a',
     'b',
   ])
+  const general = { wormholePort: [80], namespace: ['shop'], clusterGsNamespace: 'gateways' }
+  assert.deepEqual(namespaces({ module: [{ enable: true, general }] }).toSorted(), ['gateways', 'istio-system', 'mesh-operator', 'shop'])
   for (const spec of [undefined, null, 'a', [], { component: [] }, { component: { globalSidecar: 'a' } }, { namespace: 1 }])
     assert.deepEqual(namespaces(spec), ['mesh-operator', 'istio-system'], JSON.stringify(spec))
 })

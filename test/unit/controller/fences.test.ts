@@ -129,3 +129,15 @@ test('what leaves with a part of it: what the spec still serves does not', () =>
     [true, false, false],
   )
 })
+
+test('namespaces that a module lists are served as those of the component are', () => {
+  const module = { name: 'lazyload', enable: true, general: { wormholePort: [80], namespace: ['shop'] } }
+  const { serves, reaches } = serviceOf(boot({ module: [module], component: { globalSidecar: { enable: true } } }))
+  assert.deepEqual(
+    ['shop', 'other'].map((namespace) => [serves({ namespace, revision: '' }), reaches(namespace)]),
+    [
+      [true, true],
+      [false, false],
+    ],
+  )
+})

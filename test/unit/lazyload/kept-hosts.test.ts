@@ -47,6 +47,32 @@ test('what one namespace adds to the Sidecars of all is bounded, and takes nothi
   assert.ok(hosts.some(({ namespace }) => namespace === 'honest'))
 })
 
+test('a namespace keeps all of its own, whatever the order; a list of a hundred thousand namespaces counts as visible to all', () => {
+  const own = Array.from({ length: 1500 }, (_, at) => service(`s${at}`, 'shop', TCP))
+  const index = createKeptIndex()
+  index.rebuild(mesh(own))
+  const seen = { shop: index.of('shop').hosts, others: index.of('a').hosts }
+  assert.equal(seen.shop.length, 1500)
+  assert.equal(seen.others.length, MAX_OF_NAMESPACE)
+  assert.deepEqual(index.rebuild(mesh(own.toReversed())), [], 'the order of a list changes nothing')
+  const names = Array.from({ length: 100_000 }, (_, at) => `n${at}`)
+  index.rebuild(mesh([service('flood', 'enemy', { ...TCP, exportTo: names })]))
+  assert.deepEqual(
+    index.of('anywhere').hosts.map((each) => each.host),
+    [host('flood', 'enemy')],
+  )
+})
+
+test('a wildcard over the whole cluster is not kept: it would undo every fence', () => {
+  const index = createKeptIndex()
+  const wildcard = (name: string): Candidate => ({ ...service('x', 'enemy', TCP), host: name, kind: 'ServiceEntry' })
+  index.rebuild(mesh(['*.local', '*.cluster.local', '*.svc.cluster.local', '*.example.com', '*.al'].map(wildcard)))
+  assert.deepEqual(
+    index.of('a').hosts.map((each) => each.host),
+    ['*.al', '*.example.com'],
+  )
+})
+
 test('other ports, another global-sidecar, another default: only those that it concerns are told', () => {
   const index = createKeptIndex()
   const all = [service('odd', 'a', { http: [8000] }), service('db', 'b', { ...TCP, exportTo: ['.'] })]

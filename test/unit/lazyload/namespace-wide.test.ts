@@ -75,3 +75,11 @@ test('hosts beyond the limit are out, entries that are in it in part are narrowe
   ]
   for (const [hosts, limit, expected] of cases) assert.deepEqual(withinLimit(hosts, limit, 'a'), expected, JSON.stringify([hosts, limit]))
 })
+
+test('a fence with a tag takes the namespace-wide Sidecar of the revision that the tag stands for', () => {
+  const index = createNamespaceWideIndex()
+  const fence: KubeObject = { apiVersion: '', kind: '', metadata: { name: 'f', namespace: 'a', labels: { 'istio.io/rev': 'stable' } } }
+  index.change(undefined, sidecar({ outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }, 'default', { labels: { 'istio.io/rev': '1-20' } }))
+  assert.equal(index.of(fence, 'root'), undefined)
+  assert.deepEqual(index.of(fence, 'root', '1-20')?.carried, { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } })
+})
