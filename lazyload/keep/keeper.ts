@@ -43,6 +43,8 @@ export function createKeeper(options: KeeperOptions) {
   /** By kind, namespace and name of the object; one for each of its hosts. */
   const candidates = new Map<string, readonly Candidate[]>()
   const index = createKeptIndex()
+  /** Namespaces that were in the mesh when it was last looked: while a new label leaves that open, nothing is taken out. */
+  let wereIn: ReadonlySet<string> = new Set()
   let timer: NodeJS.Timeout | undefined
   let working = false
   let dirty = true
@@ -86,9 +88,14 @@ export function createKeeper(options: KeeperOptions) {
         }
         const membership = members.get(namespace) ?? inMesh.of(namespace)
         members.set(namespace, membership)
-        if (membership === 'in') yield candidate
-        else if (membership === 'unknown' && isOfInterest(candidate)) inMesh.ask(namespace)
+        if (membership === 'unknown' && isOfInterest(candidate)) inMesh.ask(namespace)
+        if (membership === 'in' || (membership === 'unknown' && wereIn.has(namespace))) yield candidate
       }
+    wereIn = new Set(
+      [...members].flatMap(([namespace, membership]) =>
+        membership === 'in' || (membership === 'unknown' && wereIn.has(namespace)) ? [namespace] : [],
+      ),
+    )
   }
 
   /** As the global-sidecar of its own namespace, or of the mesh, would see it. */
