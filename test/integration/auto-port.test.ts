@@ -5,7 +5,8 @@ import { NAMESPACE, POD, SERVICE } from '../../operator/api/kinds.ts'
 import { FOUND_PORTS_ANNOTATION } from '../../operator/api/slimeboot.ts'
 import type { JsonObject } from '../../runtime/object.ts'
 import type { ObjectRef } from '../../runtime/resource.ts'
-import { sharedCluster } from '../helpers/cluster.ts'
+import { type Cluster, startCluster } from '../../local-cluster/cluster.ts'
+import { installCrds } from '../../local-cluster/crds.ts'
 import { createNamespace } from '../helpers/namespace.ts'
 import {
   changeSpec,
@@ -30,8 +31,12 @@ let installation: Installation
 let member: string
 let outside: string
 
+// A cluster of its own: the Services of others would be served too, and these would be kept in the Sidecars of others.
+let cluster: Cluster
 before(async () => {
-  stage = await setStage(await sharedCluster(), 'auto-port')
+  cluster = await startCluster({ name: 'auto-port' })
+  await installCrds(cluster)
+  stage = await setStage(cluster, 'auto-port')
   installation = await newInstallation(stage, 'auto-port')
   member = await createNamespace(stage.cluster, 'auto-port-member')
   outside = await createNamespace(stage.cluster, 'auto-port-outside')
@@ -42,7 +47,10 @@ before(async () => {
   await stage.eventually(async () => assert.deepEqual(ours(await servicePorts()), [7001]))
   await isReady(stage, installation.name)
 })
-after(async () => await stage[Symbol.asyncDispose]())
+after(async () => {
+  await stage?.[Symbol.asyncDispose]()
+  await cluster?.stop()
+})
 
 function spec(general: JsonObject = {}, wormholePort: JsonObject[string] = 'auto'): JsonObject {
   const base = specOf(installation, { source: 'accesslog' })

@@ -164,7 +164,13 @@ function verdictOf(spec: Json, index: number): string {
   const boot = { apiVersion: SLIMEBOOT.apiVersion, kind: SLIMEBOOT.kind, metadata: { name: `h${index}`, namespace: 'hostile' }, spec }
   try {
     const { desired, values } = compile(boot)
-    const places = new Set([values.namespace, values.istioNamespace, ...values.globalSidecars.map(({ namespace }) => namespace)])
+    const places = new Set([
+      values.namespace,
+      values.istioNamespace,
+      ...values.globalSidecars.map(({ namespace }) => namespace),
+      // a module is bound in the namespaces that the SlimeBoot lists, also where no global-sidecar comes
+      ...values.modules.flatMap(({ namespaces }) => namespaces ?? []),
+    ])
     const identities = desired.map(({ object }) => identityOf(object))
     assert.equal(new Set(identities).size, identities.length, 'one object twice')
     for (const { object } of desired) {
