@@ -97,8 +97,6 @@ export function createAutoFence(options: AutoFenceOptions) {
   async function follow(fence: KubeObject, home: KubeObject): Promise<AutoFenceOutcome> {
     const by = statusOf(fence).servedBy
     const isOurs = typeof by === 'string' ? by === servedBy : isNotServed(fence)
-    // another module serves it: that one follows
-    if (typeof by === 'string' && by !== servedBy && !isNotServed(fence)) return UNCHANGED
     const wanted = wantedRevision(served, revisions, home, fence)
     const revision = revisionToFollow(wanted, revisions, fence, { inScope: inScope(fence), isOurs })
     if (revision === undefined) return UNCHANGED
