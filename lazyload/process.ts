@@ -58,6 +58,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     onProblem: (error) => log.warn('event not sent', { error: messageOf(error) }),
   })
   const pods = createPods(anyClient)
+  const namespaces = options.namespaces.length > 0 ? options.namespaces : config.namespaces
   const controller = createController({
     config,
     client: createClient(leaderTransport),
@@ -66,7 +67,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     log,
     metrics,
     workers: options.workers,
-    namespaces: options.namespaces.length > 0 ? options.namespaces : config.namespaces,
+    namespaces,
     servedBy: `${options.podNamespace ?? config.slimeNamespace}/${config.name}`,
   })
   const { caches } = controller
@@ -99,7 +100,7 @@ export async function runLazyload(options: LazyloadOptions, version: string): Pr
     controller,
     learner,
     pods,
-    namespaces: options.namespaces.length > 0 ? options.namespaces : config.namespaces,
+    namespaces,
     metrics,
     log,
   })

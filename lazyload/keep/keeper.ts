@@ -89,13 +89,13 @@ export function createKeeper(options: KeeperOptions) {
         const membership = members.get(namespace) ?? inMesh.of(namespace)
         members.set(namespace, membership)
         if (membership === 'unknown' && isOfInterest(candidate)) inMesh.ask(namespace)
-        if (membership === 'in' || (membership === 'unknown' && wereIn.has(namespace))) yield candidate
+        if (isMember(namespace, membership)) yield candidate
       }
-    wereIn = new Set(
-      [...members].flatMap(([namespace, membership]) =>
-        membership === 'in' || (membership === 'unknown' && wereIn.has(namespace)) ? [namespace] : [],
-      ),
-    )
+    wereIn = new Set([...members].flatMap(([namespace, membership]) => (isMember(namespace, membership) ? [namespace] : [])))
+  }
+
+  function isMember(namespace: string, membership: ReturnType<InMesh['of']>): boolean {
+    return membership === 'in' || (membership === 'unknown' && wereIn.has(namespace))
   }
 
   /** As the global-sidecar of its own namespace, or of the mesh, would see it. */

@@ -122,9 +122,8 @@ function computeOf({ candidates, always, exportTo, viewOf }: Mesh): (namespace: 
     const mine = openOf.get(namespace) ?? []
     const more = mine.length > MAX_OF_NAMESPACE ? judged(mine, view) : []
     if (own.length + routes.length + more.length === 0) return everybody
-    const others = bounded(sorted([...routes, ...judged(own, view)]).filter((host) => host.namespace !== namespace))
-    const ours = [...routes, ...judged(own, view), ...more].filter((host) => host.namespace === namespace)
-    return { hosts: merged(everybody.hosts, sorted([...others, ...ours])), known: everybody.known + own.length }
+    const alone = bounded(sorted([...routes, ...judged(own, view), ...more]), namespace)
+    return { hosts: merged(everybody.hosts, alone), known: everybody.known + own.length }
   }
 }
 
@@ -140,11 +139,11 @@ function merged(a: readonly KeptHost[], b: readonly KeptHost[]): readonly KeptHo
   return [...all, ...b.slice(index)]
 }
 
-/** The first ones of each namespace, where there are more than any team has. */
-function bounded(hosts: readonly KeptHost[]): readonly KeptHost[] {
+/** The first ones of each namespace but `own`, where there are more than any team has. */
+function bounded(hosts: readonly KeptHost[], own?: string): readonly KeptHost[] {
   const counts = new Map<string, number>()
   return hosts.filter(({ namespace }) => {
-    if (namespace === undefined) return true
+    if (namespace === undefined || namespace === own) return true
     const count = (counts.get(namespace) ?? 0) + 1
     counts.set(namespace, count)
     return count <= MAX_OF_NAMESPACE

@@ -1,4 +1,5 @@
 /** Problems and warnings of a spec: what they hold, and how values and paths are shown in their messages. */
+import { shown } from '../../module/problem.ts'
 import type { ConditionReason, WarningReason } from '../api/reasons.ts'
 
 /** An error of the spec. Nothing is applied while there is one. */
@@ -18,8 +19,6 @@ export interface Warning {
   readonly message: string
 }
 
-const SHOWN_LENGTH = 60
-
 /** A problem whose message is `<path> <text>`. */
 export function problem(path: string, text: string, reason?: ConditionReason): Problem {
   return { path, message: `${path} ${text}`, ...(reason === undefined ? {} : { reason }) }
@@ -32,8 +31,7 @@ export function warning(reason: WarningReason, path: string, text: string): Warn
 
 /** A value as JSON for a message, cut at 60 characters. `undefined` is `nothing`. */
 export function show(value: unknown): string {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value)
-  return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text
+  return shown(value)
 }
 
 /** Appends a key or an index to a path: `.name`, `[0]`, or `["a.b"]` for a key that is not a plain word. */
